@@ -1,0 +1,249 @@
+"""What every transport may await: the only door to sockets, clocks, threads and processes.
+
+There are two edges. :class:`mailkit.edge.blocking.BlockingEdge` blocks the calling thread inside ``async def`` methods that
+never suspend, so :func:`run_sync` can step a whole delivery without an event loop.
+:class:`mailkit.edge.anyio.AnyioEdge` suspends, on asyncio and trio. What is written against :class:`Edge` runs on both.
+
+Deadlines are absolute: seconds on :meth:`Edge.now`'s clock, so that a reply that drips in byte by byte cannot outlive them.
+What leaves an edge is always an error of :mod:`mailkit.errors`, or the event loop's own cancellation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from mailkit.secret import Secret
+
+__all__ = ["TLS", "Edge", "Lock", "Slots", "Stream", "TLSInfo", "run_sync"]
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class TLS:
+    """How to talk TLS: verified, version 1.2 or newer, unless a context of your own says otherwise.
+
+    Args:
+        ca_file: A PEM file of certificate authorities to trust instead of the system's.
+        certificate: A PEM file with the client certificate (and key, where `key` is absent).
+        key: A PEM file with the client's private key.
+        key_password: The password of `key`.
+        server_hostname: The name that the certificate must be for, where it differs from the host dialled.
+        context: A ready ``ssl.SSLContext`` that replaces all of the above but `server_hostname`.
+        verify: Whether the certificate is checked. False only for ``tls="opportunistic"`` and ``tls="insecure"``.
+    """
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    key_password: Secret | None = field(default=None, repr=False)
+    server_hostname: str | None = None
+    context: Any = field(default=None, repr=False)
+    verify: bool = True
+
+
+@frozen(kw_only=True)
+class TLSInfo:
+    """What the TLS handshake settled on.
+
+    Args:
+        version: Such as ``"TLSv1.3"``.
+        cipher: The cipher suite's name.
+        peer_certificate: The server's certificate in DER form.
+    """
+
+    version: str
+    cipher: str
+    peer_certificate: bytes = field(default=b"", repr=False)
+
+
+class Stream(Protocol):
+    """A connected byte stream, in clear or inside TLS."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes may have left this machine: never too few, which is what the commit point needs.
+
+        Counted in application bytes since the connection was made, also across :meth:`start_tls`.
+        """
+        ...
+
+    @property
+    def tls_info(self) -> TLSInfo | None:
+        """What TLS settled on, or None in clear."""
+        ...
+
+    @property
+    def peer(self) -> str:
+        """The address connected to, such as ``"192.0.2.1:587"``."""
+        ...
+
+    async def send(self, data: bytes | bytearray | memoryview, *, deadline: float) -> None:
+        """Write all of `data`.
+
+        Raises:
+            ConnectError: The connection was lost. `bytes_sent` says how far it came.
+            DeliveryTimeout: The peer did not take it all before the deadline.
+        """
+        ...
+
+    async def receive(self, *, deadline: float) -> bytes:
+        """Return the bytes that have arrived, at least one; ``b""`` when the peer has closed.
+
+        Raises:
+            ConnectError: The connection was reset.
+            DeliveryTimeout: Nothing arrived before the deadline.
+        """
+        ...
+
+    def has_input(self) -> bool:
+        """Whether a byte or the end of the stream has arrived: takes no time and reads nothing."""
+        ...
+
+    async def start_tls(self, tls: TLS, host: str, *, deadline: float) -> None:
+        """Turn the stream into TLS.
+
+        Raises:
+            TLSError: The handshake failed (``cause="transient"`` for I/O), or the certificate is not good for `host`.
+            DeliveryTimeout: It took longer than it may.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close at once; never fails, never waits for the peer."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up this process's copy of a connection that a parent process made: nothing is written."""
+        ...
+
+
+class Lock(Protocol):
+    """Mutual exclusion between threads (blocking) or tasks (anyio)."""
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+
+class Slots(Protocol):
+    """A bound on how many may hold something at once; who waits longest is served first."""
+
+    async def acquire(self, *, deadline: float) -> None:
+        """Take a slot.
+
+        Raises:
+            DeliveryTimeout: None became free before the deadline.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the slot back."""
+        ...
+
+
+class Edge(Protocol):
+    """The world as a transport may see it.
+
+    Attributes:
+        timeout: Seconds that one phase (connect, TLS, one reply, one write) may take where nothing else is said.
+    """
+
+    timeout: float
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        *,
+        deadline: float,
+        source_address: str | None = None,
+    ) -> Stream:
+        """Connect to the first of the host's addresses that answers (RFC 8305), TCP_NODELAY set.
+
+        Raises:
+            ConnectError: No such name (``cause="configuration"``), or no address can be reached.
+            DeliveryTimeout: None answered before the deadline.
+        """
+        ...
+
+    async def connect_unix(self, path: Path, *, deadline: float) -> Stream:
+        """Connect to a UNIX domain socket.
+
+        Raises:
+            ConnectError: Nothing listens there.
+        """
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def lock(self) -> Lock:
+        """Return a new lock."""
+        ...
+
+    def slots(self, limit: int) -> Slots:
+        """Return a new bound."""
+        ...
+
+    async def run_all(self, jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run the jobs at once (threads or tasks) and return their results in order.
+
+        The first error cancels what can be cancelled, waits for the rest and is raised.
+        """
+        ...
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run something that blocks (a file, a resolver) without holding up an event loop."""
+        ...
+
+    async def run_process(self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float) -> tuple[int, str]:
+        """Run a program without a shell, `data` on its standard input; return its exit status and standard error.
+
+        Raises:
+            ConnectError: It cannot be started.
+            DeliveryTimeout: It did not end before the deadline; it was killed.
+        """
+        ...
+
+    def shield(self) -> AbstractAsyncContextManager[None]:
+        """A block that cancellation does not enter, for the few steps that leave things whole."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the edge holds (threads, HTTP clients)."""
+        ...
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, on this thread, with or without an event loop running in it.
+
+    Args:
+        coroutine: A coroutine whose awaits all end in a blocking edge.
+
+    Raises:
+        RuntimeError: It tried to suspend: something in it awaits an event loop.
+    """
+    try:
+        waiting_for = coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    msg = (
+        f"a transport awaited {waiting_for!r} outside its edge: inside Mailer everything must go through the blocking edge; "
+        "use AsyncMailer, or await only what the edge offers"
+    )
+    raise RuntimeError(msg)

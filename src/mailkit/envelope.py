@@ -1,0 +1,74 @@
+"""Who a message really comes from and goes to: the MAIL FROM and RCPT TO of RFC 5321 §2.3.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from attrs import field, frozen
+
+from mailkit.address import Address
+from mailkit.errors import MessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailkit.message import Message
+
+__all__ = ["Envelope"]
+
+
+def _reverse_path(value: str | Address | None) -> Address | None:
+    return None if value is None or value in {"", "<>"} else Address.coerce(value)
+
+
+def _forward_paths(values: str | Address | Iterable[str | Address]) -> tuple[Address, ...]:
+    # Two recipients with one wire form would get two copies from some servers and one from others.
+    return tuple({address.addr_spec: address for address in Address.parse_many(values)}.values())
+
+
+@frozen
+class Envelope:
+    """The envelope that a server sees, whatever the header fields say.
+
+    Example:
+        >>> Envelope("bounces@example.com", ["bob@example.org", "eve@example.net"])
+        Envelope(mail_from=Address('bounces@example.com'), rcpt_to=(Address('bob@example.org'), Address('eve@example.net')))
+
+    Args:
+        mail_from: The reverse-path, to which bounces go; None or ``""`` is the null reverse-path ``<>``.
+        rcpt_to: The forward-paths: one address or any iterable of them. A repeated one counts once.
+
+    Raises:
+        AddressError: One of them is not a valid mailbox.
+        MessageError: There is no recipient.
+    """
+
+    mail_from: Address | None = field(converter=_reverse_path)
+    rcpt_to: tuple[Address, ...] = field(converter=_forward_paths)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.rcpt_to:
+            msg = "the envelope has no recipient: give at least one of to, cc and bcc"
+            raise MessageError(msg)
+
+    @classmethod
+    def from_message(cls, message: Message) -> Self:
+        """Return the envelope that the message's header fields imply.
+
+        The reverse-path is the message's ``return_path``, else its ``sender``, else its ``from_``. The forward-paths are To,
+        Cc and Bcc: Bcc leaves the message here and only here.
+
+        Raises:
+            MessageError: The message has no ``from_``, or no recipient.
+        """
+        if message.from_ is None:
+            msg = "the message has no From address: set from_, or give the mailer defaults=Message(from_=…)"
+            raise MessageError(msg)
+        mail_from = message.sender or message.from_ if message.return_path is None else message.return_path
+        return cls(mail_from, (*message.to, *message.cc, *message.bcc))
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether a local part is not ASCII, so that only an SMTPUTF8 server can take it (RFC 6531)."""
+        paths = self.rcpt_to if self.mail_from is None else (self.mail_from, *self.rcpt_to)
+        return any(path.needs_smtputf8 for path in paths)

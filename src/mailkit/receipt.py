@@ -1,0 +1,148 @@
+"""What became of a message: for each recipient, for the message, and in a stream of messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from attrs import field, frozen
+
+from mailkit.errors import (
+    DeliveryError,
+    DeliveryOutcome,
+    MailkitError,
+    OutcomeUnknownError,
+    RejectedError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailkit.message import Message
+
+__all__ = ["Outcome", "Receipt", "RecipientResult", "Status"]
+
+Status = Literal["accepted", "deferred", "rejected", "not_sent", "unknown"]
+"""What became of a message for one recipient; see ``mailkit.errors.DeliveryOutcome``."""
+
+
+@frozen
+class RecipientResult:
+    """What became of a message for one recipient.
+
+    Args:
+        address: The recipient's address as it went over the wire.
+        status: What became of it.
+        code: The reply code (SMTP) or status (HTTP) that decided, where there was one.
+        enhanced_code: The enhanced status code (RFC 3463), where there was one.
+        text: What the other side said: untrusted, printable.
+        provider_id: The provider's own id for this recipient's copy, where it gives one.
+    """
+
+    address: str
+    status: Status = field(kw_only=True)
+    code: int | None = field(default=None, kw_only=True)
+    enhanced_code: str | None = field(default=None, kw_only=True)
+    text: str = field(default="", kw_only=True)
+    provider_id: str | None = field(default=None, kw_only=True)
+
+    def __str__(self) -> str:
+        said = " ".join(str(part) for part in (self.code, self.enhanced_code, self.text) if part)
+        return f"{self.address}: {self.status}" + (f" ({said})" if said else "")
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """The proof that at least one recipient was accepted.
+
+    Args:
+        message_id: RFC 5322 Message-ID, without angle brackets.
+        transport: The transport's name, such as ``"smtp://mail.example.com:587"``: never a secret.
+        recipients: One result for each recipient, in the envelope's order.
+        provider_id: The server's queue id or the provider's message id, where one is known.
+        attempts: How many times delivery was tried.
+    """
+
+    message_id: str
+    transport: str
+    recipients: tuple[RecipientResult, ...] = field(converter=tuple)
+    provider_id: str | None = None
+    attempts: int = 1
+
+    @property
+    def accepted(self) -> tuple[RecipientResult, ...]:
+        """The recipients that the other side took responsibility for."""
+        return tuple(result for result in self.recipients if result.status == "accepted")
+
+    @property
+    def refused(self) -> tuple[RecipientResult, ...]:
+        """The recipients that were not accepted: rejected for good, deferred, or not sent to; see ``status``."""
+        return tuple(result for result in self.recipients if result.status in {"rejected", "deferred", "not_sent"})
+
+    @property
+    def unknown(self) -> tuple[RecipientResult, ...]:
+        """The recipients whose answer was lost after the commit point (LMTP answers for each recipient)."""
+        return tuple(result for result in self.recipients if result.status == "unknown")
+
+    def raise_for_refused(self) -> Self:
+        """Return the receipt if every recipient was accepted.
+
+        Raises:
+            RejectedError: A recipient was rejected for good.
+            OutcomeUnknownError: For a recipient the outcome is unknown (and none was rejected).
+            TransientError: A recipient was deferred or not sent to (and nothing worse happened).
+        """
+        missed = [result for result in self.recipients if result.status != "accepted"]
+        if not missed:
+            return self
+        raise error_for_recipients(
+            missed,
+            f"{len(missed)} of {len(self.recipients)} recipients were not accepted",
+            transport=self.transport,
+            attempts=self.attempts,
+            message_id=self.message_id,
+        )
+
+
+def error_for_recipients(
+    missed: Iterable[RecipientResult],
+    what: str,
+    *,
+    transport: str,
+    attempts: int = 1,
+    message_id: str | None = None,
+) -> DeliveryError:
+    """Return the error that says the worst of what became of `missed`."""
+    results = tuple(missed)
+    statuses = {result.status for result in results}
+    message = f"{what}: " + "; ".join(map(str, results))
+    if "unknown" in statuses:
+        kind: type[DeliveryError] = OutcomeUnknownError
+    elif "rejected" in statuses:
+        kind = RejectedError
+    else:
+        kind = TransientError
+    outcome: DeliveryOutcome | None = "not_sent" if statuses == {"not_sent"} else None
+    return kind(
+        message, outcome=outcome, recipients=results, transport=transport, attempts=attempts, message_id=message_id
+    )
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of one message of ``send_many``: a receipt or an error, never both.
+
+    Args:
+        message: The message as it was given.
+        receipt: The receipt, where at least one recipient was accepted.
+        error: The error, where none was.
+    """
+
+    message: Message
+    receipt: Receipt | None = None
+    error: MailkitError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether at least one recipient was accepted."""
+        return self.receipt is not None
