@@ -1,0 +1,131 @@
+"""Send e-mail over SMTP and HTTP APIs, sync and async, and know what happened to it.
+
+Every everyday name lives here. Each is imported when it is first used, so ``import mailkit`` itself costs next
+to nothing. Less common names stay in their modules: ``mailkit.smtp``, ``mailkit.testing``.
+
+Example:
+    >>> from mailkit import Mailer, Message
+    >>> with Mailer("null://") as mailer:
+    ...     receipt = mailer.send(
+    ...         Message(from_="ada@example.com", to="bob@example.org", subject="Hello", text="Hi Bob")
+    ...     )
+    >>> [result.address for result in receipt.accepted]
+    ['bob@example.org']
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailkit._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from mailkit.address import Address
+    from mailkit.attachment import Attachment
+    from mailkit.envelope import Envelope
+    from mailkit.errors import (
+        AddressError,
+        AuthenticationError,
+        ConfigurationError,
+        ConnectError,
+        DeliveryError,
+        DeliveryTimeout,
+        MailkitError,
+        MessageError,
+        OutcomeUnknownError,
+        ProtocolError,
+        RateLimitedError,
+        RejectedError,
+        TLSError,
+        TransientError,
+        UnsupportedFeatureError,
+    )
+    from mailkit.mailer import AsyncMailer, Mailer
+    from mailkit.message import Message, MessageBuilder, Template
+    from mailkit.policies.retry import RetryPolicy
+    from mailkit.receipt import Outcome, Receipt, RecipientResult
+    from mailkit.reply import Reply
+    from mailkit.transport import Capabilities, Transport
+
+__all__ = [
+    "Address",
+    "AddressError",
+    "AsyncMailer",
+    "Attachment",
+    "AuthenticationError",
+    "Capabilities",
+    "ConfigurationError",
+    "ConnectError",
+    "DeliveryError",
+    "DeliveryTimeout",
+    "Envelope",
+    "Mailer",
+    "MailkitError",
+    "Message",
+    "MessageBuilder",
+    "MessageError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "ProtocolError",
+    "RateLimitedError",
+    "Receipt",
+    "RecipientResult",
+    "RejectedError",
+    "Reply",
+    "RetryPolicy",
+    "TLSError",
+    "Template",
+    "TransientError",
+    "Transport",
+    "UnsupportedFeatureError",
+]
+
+_HOMES = {
+    "address": ("Address",),
+    "attachment": ("Attachment",),
+    "envelope": ("Envelope",),
+    "errors": (
+        "AddressError",
+        "AuthenticationError",
+        "ConfigurationError",
+        "ConnectError",
+        "DeliveryError",
+        "DeliveryTimeout",
+        "MailkitError",
+        "MessageError",
+        "OutcomeUnknownError",
+        "ProtocolError",
+        "RateLimitedError",
+        "RejectedError",
+        "TLSError",
+        "TransientError",
+        "UnsupportedFeatureError",
+    ),
+    "mailer": ("AsyncMailer", "Mailer"),
+    "message": ("Message", "MessageBuilder", "Template"),
+    "policies.retry": ("RetryPolicy",),
+    "receipt": ("Outcome", "Receipt", "RecipientResult"),
+    "reply": ("Reply",),
+    "transport": ("Capabilities", "Transport"),
+}
+_HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for, then keep it (PEP 562)."""
+        from importlib import import_module
+
+        try:
+            home = _HOME_OF[name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether or not they were imported yet."""
+    return sorted({*globals(), *__all__})
