@@ -1,0 +1,84 @@
+"""A pytest plugin (``-p docs.examples``) that runs the Python examples of Markdown files and follows their links.
+
+Each ``python`` block of a page is a test. The blocks of one page share their names and run from top to bottom in an
+empty folder; an ``await`` may stand at the top level. Every Mailer sends into the ``mailbox`` of the pytest plugin,
+whatever URL the example gives it. A block that cannot run is preceded by ``<!-- skip: next "the reason" -->``, and
+what the reader need not see is in ``<!-- invisible-code-block: python … -->``.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from markdown_it import MarkdownIt
+from sybil import Example, Region, Sybil
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil import Document
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(example: Example) -> None:
+    """Run one block in its page's namespace, on an event loop if it awaits at the top level."""
+    source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
+    code = compile(source, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    result = eval(code, example.namespace)
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as the common forges make them."""
+    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    headings = [inline.content for before, inline in zip(tokens, tokens[1:], strict=False) if before.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def follow(example: Example) -> None:
+    """Check that what a relative link points at exists, its anchor included."""
+    path, _, anchor = example.parsed.partition("#")
+    page = Path(example.path)
+    target = (page.parent / path).resolve() if path else page
+    assert target.exists(), f"{example.parsed} leads to {target}, which does not exist"
+    assert target.is_relative_to(ROOT), f"{example.parsed} leads out of the project"
+    if anchor:
+        assert anchor in anchors(target), f"{target} has no heading #{anchor}; it has {sorted(anchors(target))}"
+
+
+def links(document: Document) -> Iterator[Region]:
+    """Find the relative links of a page: those with a scheme are not followed."""
+    code = [(match.start(), match.end()) for match in re.finditer(r"^(```+).*?^\1|`[^`\n]+`", document.text, re.M | re.S)]
+    for match in re.finditer(r"\]\((?P<target>[^)\s]+)\)", document.text):
+        hidden = any(start <= match.start() < end for start, end in code)
+        if not hidden and not re.match(r"[a-z]+:", match["target"]):
+            yield Region(match.start("target"), match.end("target"), match["target"], follow)
+
+
+@pytest.fixture
+def example_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: Any) -> Path:
+    """Run the examples of a page in a folder of their own, which has the files that they attach."""
+    folder = tmp_path_factory.getbasetemp() / "examples" / request.path.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+_sybil = Sybil(
+    parsers=[CodeBlockParser("python", run), SkipParser(), links],
+    path=str(ROOT),
+    patterns=["*.md", "**/*.md"],
+    fixtures=["example_folder", "mailbox"],
+)
+pytest_collect_file = _sybil.pytest()

@@ -1,0 +1,210 @@
+"""Every check of the project: ``nox -l`` lists the sessions, ``nox`` runs the default ones, ``nox -s NAME`` runs one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # a Python that is not installed is named and skipped
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+CACHE = ROOT / ".cache"
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The classifiers say what is supported; the Python that runs nox is always there, so something is always tested.
+PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split("."))))
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address.py"
+OUTSIDE_THE_PROCESS = ("tests/integration", "tests/contracts")  # have sessions of their own
+
+nox.options.sessions = [
+    "lint",
+    "layers",
+    "typing",
+    "tests",
+    "build",
+    "docs",
+    "demo",
+    "contracts",
+    "integration",
+]
+
+
+def install(session: nox.Session, *groups: str, package: str | None = "all") -> None:
+    """Install dependency groups and, unless ``package`` is None, the tree in editable form with that extra."""
+    wanted = nox.project.dependency_groups(PYPROJECT, *groups)
+    if package is not None:
+        wanted = ("-e", f".[{package}]", *wanted)
+    session.install(*wanted)
+
+
+def pytest(session: nox.Session, *arguments: str, under_coverage: bool = False) -> dict[str, int]:
+    """Run pytest, and return how many tests it ran, by outcome, from the report that it writes."""
+    report = CACHE / "reports" / f"{session.name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    launcher = ("coverage", "run", "-m") if under_coverage else ("python", "-m")
+    session.run(*launcher, "pytest", f"--junitxml={report}", *arguments)
+    suite = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314: written by pytest just above
+    return {name: int(suite.attrib[name]) for name in ("tests", "skipped")}
+
+
+def nothing_may_be_skipped(session: nox.Session, counts: dict[str, int]) -> None:
+    """In CI, fail a session in which a test did not really run: there, everything it needs is installed."""
+    if IN_CI and (counts["skipped"] or not counts["tests"]):
+        session.error(f"CI runs everything, but of {counts['tests']} tests {counts['skipped']} were skipped.")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the test suite on each Python that is installed; the one that runs nox measures coverage."""
+    install(session, "test")
+    measured = session.python == RUNNING and not session.posargs
+    ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
+    arguments = session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]
+    if not measured:
+        pytest(session, *arguments)
+        return
+    data = CACHE / "coverage"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    session.env["COVERAGE_FILE"] = str(data / "coverage")
+    pytest(session, *arguments, under_coverage=True)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+    session.log("The protocol, the writer and the policies are covered completely, branches included:")
+    session.run("coverage", "report", f"--include={FULLY_COVERED}", "--fail-under=100")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff, and that the changelog's fragments can be put together."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that modules import downwards only, and that I/O stays in the edges."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check all types with mypy and pyright, and that no public symbol lacks one."""
+    install(session, "typing")
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "mailkit", "--ignoreexternal")
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Send through real mail servers. Without CI, says which are missing and skips; in CI that is a failure."""
+    servers = {
+        "Postfix (Debian: postfix)": shutil.which("postfix", path=f"{os.environ['PATH']}:/usr/sbin"),
+        "Dovecot (Debian: dovecot-core, dovecot-lmtpd, dovecot-submissiond)": shutil.which(
+            "dovecot", path=f"{os.environ['PATH']}:/usr/sbin"
+        ),
+        "OpenSMTPD (unpacked below MAILKIT_OPENSMTPD)": shutil.which(
+            "smtpd", path=f"{os.environ.get('MAILKIT_OPENSMTPD', '/nonexistent')}/usr/sbin"
+        ),
+    }
+    missing = [name for name, program in servers.items() if program is None]
+    for name in missing:
+        session.warn(f"NOT INSTALLED: {name}. Its integration tests cannot run; .ci/run installs it.")
+    if missing and IN_CI:
+        session.error(f"CI runs against every server, and these are missing: {'; '.join(missing)}")
+    if len(missing) == len(servers):
+        session.skip("none of the real mail servers is installed here")
+    install(session, "integration")
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/integration"])))
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Check against the contracts kept beside the checkout: hostile inputs, API snippets, vendors' specifications."""
+    shared = Path(os.environ.get("MAILKIT_SHARED", ROOT.parent / "shared")).resolve()
+    if not shared.is_dir():
+        message = f"there are no contracts at {shared}; set MAILKIT_SHARED to the folder that has them"
+        if IN_CI:
+            session.error(message)
+        session.skip(message)
+    install(session, "test")
+    session.env["MAILKIT_SHARED"] = str(shared)
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/contracts"])))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every Python example of the documentation, the README and the docstrings, and follow every link."""
+    install(session, "docs")
+    arguments = session.posargs or ["docs", "README.md", "CONTRIBUTING.md", "changelog.d", "src/mailkit"]
+    pytest(session, "-p", "docs.examples", "--doctest-modules", *arguments)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demo as a newcomer does: the package without any extra, and one command."""
+    session.install(".")
+    session.run("mailkit", "demo")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist, the wheel from it, and run the tests against the installed wheel instead of the tree."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "build", "test"))
+    dist = CACHE / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    # Without --sdist or --wheel, build makes the wheel from the sdist: that the sdist is complete is proven by it.
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    (wheel,) = dist.glob("*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"mailkit-sdk[all] @ {wheel.as_uri()}")
+    with session.chdir(CACHE):  # from the root, nothing but the tests may be found in the tree
+        session.run(
+            "python",
+            "-c",
+            "import mailkit, sys; home = mailkit.__file__; print(home); sys.exit('site-packages' not in home)",
+        )
+    ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
+    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers of hostile input with atheris, as long as ``-- -max_total_time=SECONDS`` says (default 60)."""
+    install(session, "fuzz", "test")
+    corpora = CACHE / "fuzz"
+    targets = sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.py"))
+    if not targets:
+        session.error("tests/fuzz has no fuzz_*.py")
+    for target in targets:
+        corpus = corpora / target.stem
+        corpus.mkdir(parents=True, exist_ok=True)
+        session.run("python", str(target), *(session.posargs or ["-max_total_time=60"]), str(corpus))
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure mailkit beside its peers in one run: tables on the screen, JSON in .cache/benchmarks."""
+    install(session, "bench")
+    results = CACHE / "benchmarks"
+    results.mkdir(parents=True, exist_ok=True)
+    for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
+        if not session.posargs or script.stem.removeprefix("bench_") in session.posargs:
+            session.run("python", str(script), "--json", str(results / f"{script.stem}.json"))
