@@ -1,4 +1,4 @@
-"""Every check of the project: ``nox -l`` lists the sessions, ``nox`` runs the default ones, ``nox -s NAME`` runs one."""
+"""Every check of the project: ``nox -l`` lists them, ``nox`` runs them, ``nox -s NAME`` runs one of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ ROOT = Path(__file__).parent
 CACHE = ROOT / ".cache"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-# The classifiers say what is supported; the Python that runs nox is always there, so something is always tested.
-PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split("."))))
+# The classifiers say what is supported; the Python that runs nox is there, so something is always tested.
+PYTHONS = sorted(
+    {*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split(".")))
+)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address.py"
@@ -40,12 +42,9 @@ nox.options.sessions = [
 ]
 
 
-def install(session: nox.Session, *groups: str, package: str | None = "all") -> None:
-    """Install dependency groups and, unless ``package`` is None, the tree in editable form with that extra."""
-    wanted = nox.project.dependency_groups(PYPROJECT, *groups)
-    if package is not None:
-        wanted = ("-e", f".[{package}]", *wanted)
-    session.install(*wanted)
+def install(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups and the tree itself, in editable form and with every extra."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
 def pytest(session: nox.Session, *arguments: str, under_coverage: bool = False) -> dict[str, int]:
@@ -55,7 +54,7 @@ def pytest(session: nox.Session, *arguments: str, under_coverage: bool = False) 
     report.unlink(missing_ok=True)
     launcher = ("coverage", "run", "-m") if under_coverage else ("python", "-m")
     session.run(*launcher, "pytest", f"--junitxml={report}", *arguments)
-    suite = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314: written by pytest just above
+    suite = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - written by pytest just above
     return {name: int(suite.attrib[name]) for name in ("tests", "skipped")}
 
 
@@ -113,7 +112,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Send through real mail servers. Without CI, says which are missing and skips; in CI that is a failure."""
+    """Send through real mail servers; says which are missing, which only CI takes for a failure."""
     servers = {
         "Postfix (Debian: postfix)": shutil.which("postfix", path=f"{os.environ['PATH']}:/usr/sbin"),
         "Dovecot (Debian: dovecot-core, dovecot-lmtpd, dovecot-submissiond)": shutil.which(
@@ -136,7 +135,7 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def contracts(session: nox.Session) -> None:
-    """Check against the contracts kept beside the checkout: hostile inputs, API snippets, vendors' specifications."""
+    """Check against the contracts kept beside the checkout: hostile inputs, vendors' specifications."""
     shared = Path(os.environ.get("MAILKIT_SHARED", ROOT.parent / "shared")).resolve()
     if not shared.is_dir():
         message = f"there are no contracts at {shared}; set MAILKIT_SHARED to the folder that has them"
@@ -165,11 +164,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the sdist, the wheel from it, and run the tests against the installed wheel instead of the tree."""
+    """Build the sdist and the wheel from it; run the tests against the installed wheel, not the tree."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "build", "test"))
     dist = CACHE / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    # Without --sdist or --wheel, build makes the wheel from the sdist: that the sdist is complete is proven by it.
+    # Without --sdist or --wheel, the wheel is built from the sdist, which proves the sdist complete.
     session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
     session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
     (wheel,) = dist.glob("*.whl")
@@ -179,7 +178,7 @@ def build(session: nox.Session) -> None:
         session.run(
             "python",
             "-c",
-            "import mailkit, sys; home = mailkit.__file__; print(home); sys.exit('site-packages' not in home)",
+            "import mailkit, sys; print(mailkit.__file__); sys.exit('site-packages' not in mailkit.__file__)",
         )
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
     pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
@@ -187,7 +186,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Fuzz the parsers of hostile input with atheris, as long as ``-- -max_total_time=SECONDS`` says (default 60)."""
+    """Fuzz the parsers of hostile input with atheris, a minute each or ``-- -max_total_time=SECONDS``."""
     install(session, "fuzz", "test")
     corpora = CACHE / "fuzz"
     targets = sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.py"))

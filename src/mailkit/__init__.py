@@ -1,7 +1,7 @@
 """Send e-mail over SMTP and HTTP APIs, sync and async, and know what happened to it.
 
-Every everyday name lives here. Each is imported when it is first used, so ``import mailkit`` itself costs next
-to nothing. Less common names stay in their modules: ``mailkit.smtp``, ``mailkit.testing``.
+Every everyday name lives here. Each is imported when it is first used, so ``import mailkit`` itself costs
+next to nothing. Less common names stay in their modules: ``mailkit.smtp``, ``mailkit.testing``.
 
 Example:
     >>> from mailkit import Mailer, Message
