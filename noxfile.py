@@ -16,6 +16,10 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # a Python that is not installed is named and skipped
 nox.options.reuse_existing_virtualenvs = True
 
+# pyenv shows only the selected Pythons on the PATH; the others that it has installed are found behind them.
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(PYENV.glob("versions/3.*/bin")))])
+
 ROOT = Path(__file__).parent
 CACHE = ROOT / ".cache"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
