@@ -1,0 +1,1 @@
+"""SMTP and LMTP: a sans-IO engine, the conversation over a stream, the pool and the transport."""
