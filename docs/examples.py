@@ -85,6 +85,7 @@ def example_folder(
 _sybil = Sybil(
     parsers=[CodeBlockParser("python", run), links],
     path=str(ROOT),
+    setup=lambda namespace: namespace.update(PROJECT=ROOT),
     patterns=["*.md", "**/*.md"],
     fixtures=["example_folder", "mailbox"],
 )
