@@ -35,7 +35,7 @@ class Address:
         'jane@xn--fa-hia.test'
 
     Args:
-        email: The address alone: ``"ada@example.com"``. For ``"Ada <ada@example.com>"`` there is :meth:`parse`.
+        email: The address alone: ``"ada@example.com"``. With a name in the same text, use :meth:`parse`.
         name: The display name as people are to read it, neither quoted nor encoded; at most 998 characters.
 
     Raises:
@@ -70,8 +70,8 @@ class Address:
         results are remembered.
 
         Args:
-            text: ``user@host``, ``<user@host>``, ``Name <user@host>`` or ``"Quoted, Name" <user@host>``. Spaces
-                around it are ignored.
+            text: ``user@host``, ``<user@host>``, ``Name <user@host>`` or ``"Quoted, Name" <user@host>``, with
+                any number of spaces around it.
 
         Raises:
             AddressError: It is not one mailbox; its `position` says where it stops being one.

@@ -127,7 +127,7 @@ def _address_literal(text: str, start: int, domain: str) -> tuple[str, str]:
 @lru_cache(maxsize=1024)
 def _international_host(domain: str) -> tuple[str, str]:
     # email-validator refuses special-use names (.local, .invalid, localhost …), but private networks do get
-    # mail. It sees each name with one more label, so that none is special; the rules for the rest are the same.
+    # mail. It sees each name with one more label: then none is special, and the other rules stay the same.
     valid = validated(f"x@{domain}.x")
     return valid.domain.removesuffix(".x"), valid.ascii_domain.removesuffix(".x")
 

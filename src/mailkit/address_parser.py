@@ -1,8 +1,8 @@
 """The text of one mailbox, taken apart strictly (RFC 5321 §4.1.2, RFC 5322 §3.4, RFC 6531 §3.3).
 
 A plain ASCII mailbox is matched by one regular expression. Everything else is scanned once, from left to
-right, and what is international in it is judged by email-validator. Groups, source routes, comments, folding and
-the other obsolete forms are refused: each of them has made two parsers disagree about who receives a message.
+right, and what is international in it is judged by email-validator. Groups, source routes, comments, folding
+and the other obsolete forms are refused: each has made two parsers disagree about who receives a message.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _PHRASE = re.compile(rf"[{_ATEXT_UTF8}.]+(?: [{_ATEXT_UTF8}.]+)*")
 # C0 and DEL break lines or hide text; a surrogate alone has no UTF-8 form.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _NOT_PHRASE = re.compile(rf"[^{_ATEXT_UTF8}. ]")
-_NOT_LOCAL_PART = re.compile(rf"[^{_ATEXT_UTF8}.]")
+# The Greek question mark is the one character beyond ASCII whose normal form (NFC) is special: a semicolon.
+_NOT_LOCAL_PART = re.compile(rf"[^{_ATEXT_UTF8}.]|\u037e")
 _QUOTED_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ESCAPED_IN_QUOTES = re.compile(r'["\\]')
@@ -65,6 +66,7 @@ _IN_LOCAL_PART = {
     "(": _NO_COMMENT,
     ")": _NO_COMMENT,
     "<": "give the address without brackets here; Address.parse takes Name <user@host>",
+    ">": "give an address before it: Name <user@host>",
 }
 
 
@@ -145,12 +147,12 @@ def parse_addr_spec(text: str) -> AddrSpec:
 
 
 def _plain_addr_spec(text: str, start: int, local_part: str, host: str) -> AddrSpec:
+    domain = host.lower()
+    _check_lengths(text, start, local_part, domain)
     if "=?" in local_part:
         _check_no_encoded_word(text, start, local_part)
-    domain = host.lower()
     if domain[-1].isdigit():
         check_last_label(text, start + len(local_part) + 1, domain)
-    _check_lengths(text, start, local_part, domain)
     return AddrSpec(local_part, local_part, domain, domain)
 
 
@@ -161,7 +163,7 @@ def _printable_span(text: str) -> tuple[int, int]:
     _check_characters(text)
     start = len(text) - len(text.lstrip(" "))
     if start == len(text):
-        refuse(text, start, "the address ends before it begins", "give user@host, or leave the field out")
+        refuse(text, start, "there is no address", "give user@host, or leave the field out")
     return start, len(text.rstrip(" "))
 
 
@@ -185,12 +187,15 @@ def _parse_span(text: str, start: int, end: int, *, in_brackets: bool = False) -
                 text, end, "there is no > to close the bracket before the address", "write Name <user@host>"
             )
         if closing + 1 < end:
-            refuse_character(text, closing + 1, "nothing may follow the address in angle brackets")
+            remedy = (
+                ONE_ADDRESS if text[closing + 1] in ",;" else "nothing may follow the address in brackets"
+            )
+            refuse_character(text, closing + 1, remedy)
         end = closing
-    _check_no_encoded_word(text, start, local_part)
     local_part = unicodedata.normalize("NFC", local_part)  # RFC 6532 §3.1
     written = local_part if _DOT_STRING.fullmatch(local_part) else quote(local_part)
     _check_lengths(text, start, written, "")
+    _check_no_encoded_word(text, start, local_part)
     if not local_part.isascii():
         _check_international(text, start, written)
     domain, ascii_domain = parse_domain(text, at + 1, end)
