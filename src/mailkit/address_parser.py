@@ -37,7 +37,8 @@ _DOT_ATOM = rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*"
 _PLAIN_ADDR_SPEC = re.compile(rf"({_DOT_ATOM})@({HOST})")
 _PLAIN_MAILBOX = re.compile(rf"([{_ATEXT}.]+(?: [{_ATEXT}.]+)*) ?<({_DOT_ATOM})@({HOST})>")
 _DOT_STRING = re.compile(rf"[{_ATEXT_UTF8}]+(?:\.[{_ATEXT_UTF8}]+)*")
-_PHRASE = re.compile(rf"[{_ATEXT_UTF8}.]+(?: [{_ATEXT_UTF8}.]+)*")
+# Strict in what is written: RFC 5322 §4.1 reads dots in a phrase without quotes, and §3.2.5 writes none.
+_PHRASE = re.compile(rf"[{_ATEXT_UTF8}]+(?: [{_ATEXT_UTF8}]+)*")
 
 # C0 and DEL break lines or hide text; a surrogate alone has no UTF-8 form.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
