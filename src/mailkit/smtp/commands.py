@@ -224,8 +224,7 @@ def quit() -> bytes:  # noqa: A001 - the wire's verb
 
 
 def xtext(value: str) -> str:
-    """Encode `value` for an ESMTP parameter (RFC 3461 §4): what is not a visible ASCII character, + or = as
-    ``+XX``.
+    """Encode `value` for an ESMTP parameter (RFC 3461 §4): what may not stand there becomes ``+XX``.
 
     Example:
         >>> xtext("a b+c=d")

@@ -144,8 +144,7 @@ def data_pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def bdat_pieces(blocks: Iterable[bytes], total: int, *, chunk_size: int = CHUNK_SIZE) -> Iterator[bytes]:
-    r"""Yield a message as BDAT commands, each with its chunk (RFC 3030 §2). Each piece is answered by one
-    reply.
+    r"""Yield a message as BDAT commands, each with its chunk and answered by one reply (RFC 3030 §2).
 
     The last piece holds ``LAST`` and is made only after every byte of the message has been seen, so a source
     that breaks off can never become a complete message.
@@ -191,5 +190,5 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _wrong_size(total: int, seen: str) -> MessageError:
     return MessageError(
-        f"the message was announced with {total:,} bytes and has {seen}: an attachment changed while it was being sent"
+        f"the message was announced with {total:,} bytes and has {seen}: did an attachment change meanwhile?"
     )

@@ -1,5 +1,4 @@
-"""What a server says it can do: its EHLO reply (RFC 5321 §4.1.1.1), read once, tolerant of what it does not
-know."""
+"""What a server says it can do: its EHLO reply (RFC 5321 §4.1.1.1), read once and tolerantly."""
 
 from __future__ import annotations
 
@@ -41,11 +40,11 @@ class Limits:
 
 @frozen
 class Extensions:
-    """The extensions of one connection, as its latest EHLO reply gave them.
+    r"""The extensions of one connection, as its latest EHLO reply gave them.
 
     Example:
         >>> from mailkit.reply import Reply
-        >>> extensions = Extensions.parse(Reply(250, "mx.example.com\\nSIZE 1000000\\nAUTH PLAIN LOGIN"))
+        >>> extensions = Extensions.parse(Reply(250, "mx.example.com\nSIZE 1000000\nAUTH PLAIN LOGIN"))
         >>> extensions.size_limit, extensions.auth_mechanisms, "pipelining" in extensions
         (1000000, ('PLAIN', 'LOGIN'), False)
 
@@ -87,8 +86,7 @@ class Extensions:
 
     @property
     def size_limit(self) -> int | None:
-        """The largest message in bytes (RFC 1870); None where SIZE is missing, 0, without a value or
-        absurd."""
+        """The largest message in bytes (RFC 1870); None where SIZE is missing, 0 or absurd."""
         parameters = self.keywords.get("SIZE", ())
         if not parameters or not _SIZE.fullmatch(parameters[0]):
             return None

@@ -1,8 +1,7 @@
 """Bytes in, replies out: the parser of what an SMTP server says (RFC 5321 §4.2).
 
-The parser knows neither commands nor sockets, so it cannot say what a violation means for the message: it raises
-:class:`ReplyViolation`, and whoever knows the phase turns that into a :class:`mailkit.ProtocolError` with an
-outcome.
+The parser knows neither commands nor sockets, so it cannot say what a violation means for the message: it
+raises :class:`ReplyViolation`, and whoever knows the phase turns that into a :class:`mailkit.ProtocolError`.
 
 Every decision is taken at a fixed position of the byte stream (the fourth byte of a line, its 2,048th, its
 line end), so the same bytes give the same replies and the same violation however they are cut. A wrong code
@@ -74,8 +73,7 @@ class ReplyParser:
 
     @property
     def buffered(self) -> bool:
-        """Whether bytes wait that no reply has been made of, be it a part of a line or of a multi-line
-        reply."""
+        """Whether bytes wait that no reply was made of, be it a part of a line or of a reply."""
         return bool(self._buffer or self._lines)
 
     def feed(self, data: bytes) -> None:

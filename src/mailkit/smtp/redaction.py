@@ -1,0 +1,96 @@
+"""Secrets taken out of what a server says: some repeat the password, or the line that carried it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
+
+from mailkit.smtp.replies import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mailkit.secret import Secret
+
+__all__ = ["Redactor", "redact"]
+
+_MASK: Final = "***"
+
+# Shorter ones stand in ordinary words: they are masked only where they stand alone.
+_LONG_ENOUGH: Final = 4
+
+_ALONE: Final = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])"
+_BASE64_WORD = re.compile(r"[A-Za-z0-9+/_=-]+")
+
+
+class Redactor:
+    """Masks secrets in text: as they are, percent-encoded, and in base64, alone or within a longer message.
+
+    Example:
+        >>> from mailkit.secret import Secret
+        >>> Redactor([Secret("hunter2")])("535 no such pass=hunter2, line AGFubgBodW50ZXIy")
+        '535 no such pass=***, line ***'
+
+    Args:
+        secrets: What must not be seen; empty ones are ignored.
+    """
+
+    __slots__ = ("_literals", "_words")
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        values = [secret.reveal() for secret in secrets if secret]
+        literals = {form for value in values for form in _literal_forms(value)}
+        # The longest first: where one form is a part of another, the whole goes.
+        patterns = [_pattern(form) for form in sorted(literals, key=len, reverse=True)]
+        self._literals = re.compile("|".join(patterns)) if patterns else None
+        words = {word for value in values for word in _within_base64(value)}
+        self._words = re.compile("|".join(map(re.escape, sorted(words)))) if words else None
+
+    def __repr__(self) -> str:
+        return "Redactor(***)"
+
+    def __call__(self, text: str) -> str:
+        """Return `text` with every secret as ``***``."""
+        if self._literals is None:
+            return text
+        text = self._literals.sub(_MASK, text)
+        if self._words is None or not self._words.search(text):
+            return text
+        words = self._words
+        return _BASE64_WORD.sub(lambda match: _MASK if words.search(match[0]) else match[0], text)
+
+
+def redact(text: str, secrets: Iterable[Secret]) -> str:
+    """Return `text` with every secret as ``***``: a :class:`Redactor` for one use."""
+    return Redactor(secrets)(text)
+
+
+def _literal_forms(value: str) -> Iterator[str]:
+    data = value.encode("utf-8", "surrogatepass")
+    yield value
+    yield printable(data)  # how a reply's text shows it
+    yield repr(value)[1:-1]
+    for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
+        yield quoted
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
+    for encoded in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
+        yield encoded.decode("ascii")
+        yield encoded.decode("ascii").rstrip("=")
+
+
+def _within_base64(value: str) -> Iterator[str]:
+    # Wherever a message holds the secret, base64 cuts it at one of three alignments; of each only the characters
+    # that the secret alone decides can be known.
+    data = value.encode("utf-8", "surrogatepass")
+    for lead in range(3):
+        whole = (len(data) + lead) // 3 * 4  # characters of complete groups
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            core = encode(bytes(lead) + data).decode("ascii")[4 if lead else 0 : whole]
+            if len(core) >= _LONG_ENOUGH:
+                yield core
+
+
+def _pattern(form: str) -> str:
+    return re.escape(form) if len(form) >= _LONG_ENOUGH else _ALONE.format(re.escape(form))
