@@ -1,0 +1,210 @@
+"""The suspending edge: asyncio (uvloop included) and trio, through anyio.
+
+Nothing here belongs to one event loop: a mailer may be used by one ``asyncio.run`` after another.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from mailkit.edge.connect import connect_tcp, connect_unix
+from mailkit.edge.process import run_process
+from mailkit.edge.readiness import ready
+from mailkit.edge.slots import FairSlots
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from mailkit.edge.base import TLS, Stream
+
+__all__ = ["AnyioEdge"]
+
+T = TypeVar("T")
+
+
+class AnyioEdge:
+    """Suspends the calling task, on asyncio or trio. Belongs to one thread at a time, not to one event loop.
+
+    Args:
+        timeout: Seconds that one phase may take where nothing else is said.
+
+    Example:
+        >>> async def main() -> tuple[int, str]:
+        ...     edge = AnyioEdge(timeout=10.0)
+        ...     return await edge.run_process(["true"], [], deadline=edge.now() + edge.timeout)
+        >>> anyio.run(main)
+        (0, '')
+    """
+
+    def __init__(self, timeout: float = 30.0) -> None:
+        self.timeout = timeout
+        self._waiter = _TaskWaiter()
+        self._contexts: dict[TLS, Any] = {}
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back, the same in every event loop."""
+        return time.monotonic()
+
+    async def connect_tcp(
+        self, host: str, port: int, *, deadline: float, source_address: str | None = None
+    ) -> Stream:
+        """Connect to the first of the host's addresses that answers."""
+        return await connect_tcp(
+            self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address
+        )
+
+    async def connect_unix(self, path: Path, *, deadline: float) -> Stream:
+        """Connect to a UNIX domain socket."""
+        return await connect_unix(self._waiter, self._contexts, path, deadline=deadline)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(max(0.0, seconds))
+
+    def lock(self) -> _TaskLock:
+        """Return a new lock."""
+        return _TaskLock()
+
+    def slots(self, limit: int) -> FairSlots:
+        """Return a new bound."""
+        return FairSlots(limit, _TaskTurn)
+
+    async def run_all(self, jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run the jobs at once, each in a task; the first error cancels the others."""
+        results: dict[int, T] = {}
+        errors: list[BaseException] = []
+        cancelled = anyio.get_cancelled_exc_class()
+
+        async def run(index: int) -> None:
+            try:
+                results[index] = await jobs[index]()
+            except cancelled:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised bare below, not in a group
+                errors.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for index in range(len(jobs)):
+                group.start_soon(run, index)
+        if errors:
+            raise errors[0]
+        return [results[index] for index in range(len(jobs))]
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run something that blocks without holding up the event loop."""
+        return await anyio.to_thread.run_sync(function)
+
+    async def run_process(
+        self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
+    ) -> tuple[int, str]:
+        """Run a program without a shell; return its exit status and standard error."""
+        return await run_process(self._waiter, argv, data, deadline=deadline)
+
+    def shield(self) -> AbstractAsyncContextManager[None]:
+        """A block that cancellation does not enter."""
+        return _shield()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@asynccontextmanager
+async def _shield() -> AsyncGenerator[None, None]:
+    with anyio.CancelScope(shield=True):
+        yield
+
+
+class _TaskWaiter:
+    """Waits by suspending the task."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def readable(self, fd: int, deadline: float) -> bool:
+        return await _wait(anyio.wait_readable, fd, deadline - time.monotonic()) or bool(ready((fd,), (), 0.0))
+
+    async def writable(self, fd: int, deadline: float) -> bool:
+        return await _wait(anyio.wait_writable, fd, deadline - time.monotonic()) or bool(ready((), (fd,), 0.0))
+
+    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
+        async def wait(wait_ready: Callable[[int], Awaitable[None]], fd: int) -> None:
+            await wait_ready(fd)
+            scope.cancel()
+
+        with anyio.move_on_after(deadline - time.monotonic()) as scope:
+            async with anyio.create_task_group() as group:
+                for fd in readers:
+                    group.start_soon(wait, anyio.wait_readable, fd)
+                for fd in writers:
+                    group.start_soon(wait, anyio.wait_writable, fd)
+                if not readers and not writers:
+                    group.start_soon(anyio.sleep_forever)
+        return ready(readers, writers, 0.0)
+
+    async def pause(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(function)
+
+    async def in_abandoned_thread(self, function: Callable[[], T], deadline: float) -> T | None:
+        with anyio.move_on_after(deadline - time.monotonic()):
+            return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+        return None
+
+    def closing(self, fd: int) -> None:
+        anyio.notify_closing(fd)
+
+
+async def _wait(wait_ready: Callable[[int], Awaitable[None]], fd: int, seconds: float) -> bool:
+    if seconds <= 0:
+        return False
+    with anyio.move_on_after(seconds):
+        try:
+            await wait_ready(fd)
+        except anyio.ClosedResourceError:
+            pass  # closed by another task: the next operation tells
+        return True
+    return False
+
+
+class _TaskTurn:
+    """A task in the queue for a slot."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    async def wait(self, deadline: float) -> bool:
+        with anyio.move_on_after(deadline - time.monotonic()):
+            await self._event.wait()
+            return True
+        return False
+
+    def call(self) -> None:
+        self._event.set()
+
+
+class _TaskLock:
+    """A lock between tasks. One slot, because an ``anyio.Lock`` would belong to the first event loop that uses it."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self) -> None:
+        self._slots = FairSlots(1, _TaskTurn)
+
+    async def __aenter__(self) -> None:
+        await self._slots.acquire(deadline=float("inf"))
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._slots.release()

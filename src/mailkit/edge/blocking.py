@@ -1,0 +1,221 @@
+"""The blocking edge: ``async def`` methods without a single ``await``, so :func:`mailkit.edge.base.run_sync` can step them.
+
+Where the code is shared by both edges it is called here and awaited by the caller.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mailkit.edge.base import run_sync
+from mailkit.edge.connect import connect_tcp, connect_unix
+from mailkit.edge.process import run_process
+from mailkit.edge.readiness import ready
+from mailkit.edge.slots import FairSlots
+from mailkit.errors import ConnectError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from mailkit.edge.base import TLS, Stream
+
+__all__ = ["BlockingEdge"]
+
+T = TypeVar("T")
+
+
+class BlockingEdge:
+    """Blocks the calling thread. May be shared by threads.
+
+    Args:
+        timeout: Seconds that one phase may take where nothing else is said.
+
+    Example:
+        >>> edge = BlockingEdge(timeout=10.0)
+        >>> run_sync(edge.run_process(["true"], [], deadline=edge.now() + edge.timeout))
+        (0, '')
+    """
+
+    def __init__(self, timeout: float = 30.0) -> None:
+        self.timeout = timeout
+        self._waiter = _PollWaiter()
+        self._contexts: dict[TLS, Any] = {}
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def connect_tcp(
+        self, host: str, port: int, *, deadline: float, source_address: str | None = None
+    ) -> Coroutine[Any, Any, Stream]:
+        """Connect to the first of the host's addresses that answers."""
+        return connect_tcp(
+            self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address
+        )
+
+    def connect_unix(self, path: Path, *, deadline: float) -> Coroutine[Any, Any, Stream]:
+        """Connect to a UNIX domain socket."""
+        return connect_unix(self._waiter, self._contexts, path, deadline=deadline)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def lock(self) -> _ThreadLock:
+        """Return a new lock."""
+        return _ThreadLock()
+
+    def slots(self, limit: int) -> FairSlots:
+        """Return a new bound."""
+        return FairSlots(limit, _ThreadTurn)
+
+    async def run_all(self, jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run the jobs at once, each in a thread, the first in this one."""
+        return _run_all(jobs)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run it here: this thread may block."""
+        return function()
+
+    def run_process(
+        self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
+    ) -> Coroutine[Any, Any, tuple[int, str]]:
+        """Run a program without a shell; return its exit status and standard error."""
+        return run_process(self._waiter, argv, data, deadline=deadline)
+
+    def shield(self) -> AbstractAsyncContextManager[None]:
+        """Nothing cancels a thread."""
+        return _no_shield()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@asynccontextmanager
+async def _no_shield() -> AsyncGenerator[None, None]:
+    yield
+
+
+class _PollWaiter:
+    """Waits by blocking in ``poll``."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def readable(self, fd: int, deadline: float) -> bool:
+        return bool(ready((fd,), (), deadline - time.monotonic()))
+
+    async def writable(self, fd: int, deadline: float) -> bool:
+        return bool(ready((), (fd,), deadline - time.monotonic()))
+
+    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
+        return ready(readers, writers, deadline - time.monotonic())
+
+    async def pause(self) -> None:
+        """Other threads run anyway."""
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        return function()
+
+    async def in_abandoned_thread(self, function: Callable[[], T], deadline: float) -> T | None:
+        return _call_or_leave(function, deadline - time.monotonic())
+
+    def closing(self, fd: int) -> None:
+        """The shutdown that follows wakes a blocked thread."""
+
+
+class _ThreadLock:
+    """A lock between threads."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> None:
+        self._lock.acquire()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
+class _ThreadTurn:
+    """A thread in the queue for a slot."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    async def wait(self, deadline: float) -> bool:
+        return self._event.wait(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
+
+    def call(self) -> None:
+        self._event.set()
+
+
+def _call_or_leave(function: Callable[[], T], seconds: float) -> T | None:
+    """Run a function in a thread of its own; None when it takes longer than `seconds`, and the thread is left to itself."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
+            errors.append(error)
+
+    # A daemon: an interpreter that ends does not wait for a resolver that hangs.
+    thread = threading.Thread(target=call, name="mailkit resolver", daemon=True)
+    _start(thread)
+    thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
+    if errors:
+        raise errors[0]
+    return results[0] if results else None
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise ConnectError(f"no thread can be started: {error}; run fewer at once, or try again later") from error
+
+
+def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+    results: dict[int, T] = {}
+    errors: list[BaseException] = []
+
+    def run(index: int) -> None:
+        try:
+            results[index] = run_sync(jobs[index]())
+        except BaseException as error:  # noqa: BLE001 - raised when all have ended
+            errors.append(error)
+
+    threads: list[threading.Thread] = []
+    try:
+        for index in range(1, len(jobs)):
+            # Context variables go along, as they do into a task.
+            thread = threading.Thread(target=copy_context().run, args=(run, index), name=f"mailkit job {index}", daemon=True)
+            _start(thread)
+            threads.append(thread)
+    except ConnectError as error:
+        errors.append(error)
+    else:
+        if jobs:
+            run(0)
+    for thread in threads:
+        try:
+            thread.join()
+        except KeyboardInterrupt as error:
+            # The others cannot be cancelled, and what they have begun must be known: wait once more. A second one gets out.
+            errors.append(error)
+            thread.join()
+    if errors:
+        raise errors[0]
+    return [results[index] for index in range(len(jobs))]

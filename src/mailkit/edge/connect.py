@@ -1,0 +1,179 @@
+"""Connecting: every address of a host, the families taking turns, a new attempt every 250 ms (RFC 8305).
+
+All attempts run on non-blocking sockets and one wait watches them all, so both edges share this code.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from mailkit.edge.failures import cannot_connect, reason_of, timed_out
+from mailkit.edge.resolve import resolve, source_of
+from mailkit.edge.stream import SocketStream
+from mailkit.errors import ConfigurationError, ConnectError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mailkit.edge.base import TLS
+    from mailkit.edge.resolve import Endpoint
+    from mailkit.edge.waiter import Waiter
+
+__all__ = ["connect_tcp", "connect_unix"]
+
+_STAGGER = 0.25  # RFC 8305 §5: the recommended Connection Attempt Delay
+_ASK_AGAIN = 0.01
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
+
+
+async def connect_tcp(
+    waiter: Waiter,
+    contexts: dict[TLS, Any],
+    host: str,
+    port: int,
+    *,
+    deadline: float,
+    source_address: str | None,
+) -> SocketStream:
+    """Return a stream to the first address that answers; `contexts` are the edge's TLS contexts made so far."""
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    source = None if source_address is None else source_of(source_address)
+    endpoints = await resolve(waiter, host, port, deadline)
+    if source is not None:
+        endpoints = [endpoint for endpoint in endpoints if endpoint.family == source.family]
+        if not endpoints:
+            raise ConnectError(
+                f"{host} has no address of the family of source_address {source_address!r}; leave it out, or use one of "
+                "the other family",
+                cause="configuration",
+                phase="connect",
+            )
+    race = _Race(waiter=waiter, source=source)
+    try:
+        sock, endpoint = await race.run(endpoints, target, deadline)
+    finally:
+        race.close()
+    return SocketStream(sock, str(endpoint), waiter, contexts)
+
+
+@frozen(kw_only=True)
+class _Race:
+    """Attempts under way, and how the others failed."""
+
+    waiter: Waiter
+    source: Endpoint | None
+    running: dict[int, tuple[socket.socket, Endpoint]] = field(factory=dict[int, "tuple[socket.socket, Endpoint]"])
+    failed: list[tuple[Endpoint, OSError]] = field(factory=list["tuple[Endpoint, OSError]"])
+
+    async def run(self, endpoints: list[Endpoint], target: str, deadline: float) -> tuple[socket.socket, Endpoint]:
+        waiting = list(reversed(endpoints))
+        next_start = self.waiter.now()
+        while waiting or self.running:
+            now = self.waiter.now()
+            if waiting and (not self.running or now >= next_start):
+                self._start(waiting.pop())
+                next_start = now + _STAGGER
+            wake_up = min(deadline, next_start) if waiting else deadline
+            ready = await self.waiter.any_ready((), tuple(self.running), wake_up) if self.running else ()
+            for fd in ready:
+                if winner := self._finish(fd):
+                    return winner
+            if ready:
+                next_start = now  # a failure is no reason to wait for the next address
+            elif self.running and self.waiter.now() >= deadline:
+                raise timed_out(f"{target} did not answer", "connect")
+        raise self._failure(target)
+
+    def _start(self, endpoint: Endpoint) -> None:
+        try:
+            sock = socket.socket(endpoint.family, socket.SOCK_STREAM)
+        except OSError as error:
+            self.failed.append((endpoint, error))
+            return
+        self.running[sock.fileno()] = (sock, endpoint)
+        try:
+            sock.setblocking(False)
+            # One write is one packet: Nagle's algorithm would hold the second until the first is acknowledged.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.source is not None:
+                sock.bind(self.source.address)
+            code = _connect(sock, endpoint.address)
+        except OSError as error:
+            code = error.errno or errno.EINVAL
+        if code and code not in _IN_PROGRESS:
+            self._fail(sock.fileno(), code)
+
+    def _finish(self, fd: int) -> tuple[socket.socket, Endpoint] | None:
+        sock, endpoint = self.running[fd]
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._fail(fd, code)
+            return None
+        del self.running[fd]
+        return sock, endpoint
+
+    def _fail(self, fd: int, code: int) -> None:
+        sock, endpoint = self.running.pop(fd)
+        sock.close()
+        self.failed.append((endpoint, OSError(code, os.strerror(code))))
+
+    def _failure(self, target: str) -> ConnectError:
+        if len(self.failed) == 1:
+            return cannot_connect(self.failed[0][1], target, self._advice())
+        each = ", ".join(f"{endpoint}: {reason_of(error)}" for endpoint, error in self.failed)
+        causes = {cannot_connect(error, target, "").cause for _endpoint, error in self.failed}
+        return ConnectError(
+            f"cannot connect to {target} at any of its {len(self.failed)} addresses ({each}); {self._advice()}",
+            cause="configuration" if causes == {"configuration"} else "transient",
+            phase="connect",
+        )
+
+    def _advice(self) -> str:
+        source = "" if self.source is None else f" from source_address {self.source.host!r}"
+        return f"check that the server runs and can be reached{source}"
+
+    def close(self) -> None:
+        for sock, _endpoint in self.running.values():
+            sock.close()
+
+
+async def connect_unix(
+    waiter: Waiter, contexts: dict[TLS, Any], path: Path, *, deadline: float
+) -> SocketStream:
+    """Return a stream to a UNIX domain socket."""
+    name = os.fspath(path)
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise ConfigurationError(f"{name} cannot be connected to: this system has no UNIX domain sockets; use TCP")
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise cannot_connect(error, name, "try again later") from error
+    try:
+        sock.setblocking(False)
+        # EAGAIN: the listener's queue is full. Nothing tells when it has room, so ask again.
+        while (code := _connect(sock, name)) == errno.EAGAIN:
+            if waiter.now() >= deadline:
+                raise timed_out(f"{name} did not answer", "connect")
+            await waiter.any_ready((), (), min(deadline, waiter.now() + _ASK_AGAIN))
+        if code:
+            raise cannot_connect(
+                OSError(code, os.strerror(code)), name, "check that the server runs and listens there"
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return SocketStream(sock, name, waiter, contexts)
+
+
+def _connect(sock: socket.socket, address: Any) -> int:
+    """Begin to connect, and return the error number."""
+    try:
+        return sock.connect_ex(address)
+    except OSError as error:  # the address itself is wrong: a path too long
+        return error.errno or errno.EINVAL
