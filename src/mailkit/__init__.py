@@ -22,6 +22,7 @@ from mailkit._version import __version__ as __version__
 if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.attachment import Attachment
+    from mailkit.builder import MessageBuilder
     from mailkit.envelope import Envelope
     from mailkit.errors import (
         AddressError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         UnsupportedFeatureError,
     )
     from mailkit.mailer import AsyncMailer, Mailer
-    from mailkit.message import Message, MessageBuilder, Template
+    from mailkit.message import Message, Template
     from mailkit.policies.retry import RetryPolicy
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
@@ -83,6 +84,7 @@ __all__ = [
 _HOMES = {
     "address": ("Address",),
     "attachment": ("Attachment",),
+    "builder": ("MessageBuilder",),
     "envelope": ("Envelope",),
     "errors": (
         "AddressError",
@@ -102,7 +104,7 @@ _HOMES = {
         "UnsupportedFeatureError",
     ),
     "mailer": ("AsyncMailer", "Mailer"),
-    "message": ("Message", "MessageBuilder", "Template"),
+    "message": ("Message", "Template"),
     "policies.retry": ("RetryPolicy",),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),
