@@ -51,6 +51,11 @@ class RecipientResult:
         return f"{self.address}: {self.status}" + (f" ({said})" if said else "")
 
 
+# tuple itself, as a converter, leaves type checkers with an unsolved type variable.
+def _results(recipients: Iterable[RecipientResult]) -> tuple[RecipientResult, ...]:
+    return tuple(recipients)
+
+
 @frozen(kw_only=True)
 class Receipt:
     """The proof that at least one recipient was accepted.
@@ -65,7 +70,7 @@ class Receipt:
 
     message_id: str
     transport: str
-    recipients: tuple[RecipientResult, ...] = field(converter=tuple)
+    recipients: tuple[RecipientResult, ...] = field(converter=_results)
     provider_id: str | None = None
     attempts: int = 1
 
