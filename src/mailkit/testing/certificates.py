@@ -1,6 +1,7 @@
 """Certificates for a test server: good ones, and bad ones of each kind that a client must refuse.
 
-They are made here, in pure Python, in a few milliseconds: no program to run, nothing to install, no key in the package.
+They are made here, in pure Python, in a few milliseconds: no program to run, nothing to install, no key in
+the package.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ import secrets
 import ssl
 import tempfile
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
 from mailkit.testing import der
 from mailkit.testing.p256 import SigningKey
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = ["Certificate", "CertificateKind", "ServerTLS", "make_certificate"]
 
 CertificateKind: TypeAlias = Literal[
     "valid", "sha384", "self-signed", "untrusted", "expired", "not-yet-valid", "wrong-host"
 ]
-"""`untrusted` was issued by an authority other than the one in `ca_file`; `sha384` is valid, signed with another hash."""
+"""`untrusted`: issued by an authority other than the one in `ca_file`; `sha384`: valid, signed with that
+hash."""
 
 DAY: Final = timedelta(days=1)
 

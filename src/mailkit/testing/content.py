@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from mailkit.testing.received import Rule
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.testing.received import Rule
 
 __all__ = ["broken_rules"]
 

@@ -1,11 +1,13 @@
-"""What a test server can do wrong, as values: each fault says, purely, what leaves the server in place of a reply."""
+"""What a test server can do wrong, as values: each says, purely, what leaves it in place of a reply."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "CloseAfter",
@@ -30,11 +32,12 @@ Phase: TypeAlias = Literal[
     "greeting", "EHLO", "HELO", "LHLO", "STARTTLS", "TLS", "AUTH", "RESPONSE", "MAIL", "RCPT", "DATA", "body",
     "BDAT", "DOT", "RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT",
 ]  # fmt: skip
-"""Where a reply is due. `TLS` is the handshake, `RESPONSE` the answer to a SASL challenge, `body` the time while content
-arrives, `DOT` the reply to the final dot or to `BDAT … LAST`."""
+"""Where a reply is due. `TLS` is the handshake, `RESPONSE` the answer to a SASL challenge, `body` the time
+while content arrives, `DOT` the reply to the final dot or to `BDAT … LAST`."""
 
 Ending: TypeAlias = Literal["go on", "eof", "rst", "truncate"]
-"""What becomes of the connection: it stays, it ends cleanly, with a TCP reset, or inside TLS without its close_notify."""
+"""What becomes of the connection: it stays, or ends cleanly, by TCP reset, or inside TLS without
+close_notify."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +45,8 @@ class Move:
     """What the server does where a plain reply would have gone.
 
     Args:
-        hold: Say nothing first, until this many seconds have passed (`None`: until released); `False` for no hold.
+        hold: Say nothing first, until this many seconds have passed (`None`: until released); `False` for no
+            hold.
         reading: Whether input is still read while it holds.
         data: The bytes that leave.
         whole: Whether `data` begins with one complete reply: only then can the client know the answer.
@@ -68,7 +72,7 @@ class Move:
 
 
 def encode_reply(text: str) -> bytes:
-    r"""Write a reply's wire form: `"550 5.1.1 no"` gives one line, a text with line feeds a multi-line reply (RFC 5321 §4.2.1).
+    r"""Write a reply's wire form; a text with line feeds gives a multi-line reply (RFC 5321 §4.2.1).
 
     Args:
         text: `code SP text`; text after a line feed becomes a further line, which gets the same code.
@@ -150,7 +154,8 @@ class Disconnect:
     """The command is carried out, some bytes of its reply leave, and the connection ends.
 
     Args:
-        after_bytes: How many bytes of the reply the client still gets; all of them when it is no longer than this.
+        after_bytes: How many bytes of the reply the client still gets; all of them when it is no longer than
+            this.
         rst: End with a TCP reset rather than with an end of file.
     """
 
@@ -181,7 +186,7 @@ class Stall:
 
 @attrs.frozen
 class StopReading:
-    """A full window: nothing is read and nothing answered until `SMTPServer.release()`; then it goes on as usual.
+    """A full window: nothing is read or answered until `SMTPServer.release()`; then it goes on as usual.
 
     Args:
         seconds: End by itself after this long; `None` for never.
@@ -233,8 +238,8 @@ class Drip:
 class InjectAfter:
     """The server's own reply and, in the same write, bytes that nobody asked for.
 
-    At `STARTTLS` this is the plaintext injection of CVE-2011-0411: what follows the 220 must never be taken for the
-    server's word.
+    At `STARTTLS` this is the plaintext injection of CVE-2011-0411: what follows the 220 must never be taken
+    for the server's word.
 
     Args:
         data: What follows the reply.
@@ -250,7 +255,7 @@ class InjectAfter:
 
 @attrs.frozen(kw_only=True)
 class TruncateTLS:
-    """The command is carried out and the TCP connection ends inside TLS, without a close_notify (RFC 8446 §6.1).
+    """The command is carried out; the connection ends inside TLS, without a close_notify (RFC 8446 §6.1).
 
     Args:
         record_bytes: How many bytes of the encrypted reply leave before.

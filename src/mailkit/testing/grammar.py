@@ -1,15 +1,17 @@
-"""The arguments of MAIL, RCPT and BDAT, by the letter of RFC 5321 §4.1 and of the extensions that add parameters."""
+"""The arguments of MAIL, RCPT and BDAT, by the letter of RFC 5321 §4.1 and of the extensions' RFCs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-__all__ = ["BadArgument", "Path", "parse_bdat", "parse_path"]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["BadArgument", "Path", "UnsupportedParameter", "parse_bdat", "parse_path"]
 
 # RFC 5321 §4.1.2; RFC 6531 §3.3 adds UTF-8 beyond ASCII to atoms, quoted strings and sub-domains.
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
@@ -20,7 +22,7 @@ _PATH = re.compile(rf"<(?P<address>|{_LOCAL}@{_DOMAIN}|postmaster)>(?P<rest>.*)"
 _PARAMETER = re.compile(r"(?P<keyword>[A-Za-z0-9][A-Za-z0-9\-]*)(?:=(?P<value>[!-<>-~\u0080-\U0010ffff]+))?")
 _BDAT = re.compile(rb"(?P<size>[0-9]{1,20})(?P<last> LAST)?", re.IGNORECASE)
 
-# xtext, RFC 3461 §4: printable ASCII without "+" and "=", and "+" with two upper-case hexadecimal digits. A "=" cannot occur.
+# xtext, RFC 3461 §4: printable ASCII without "+" and "=", and "+" with two upper-case hexadecimal digits.
 _XTEXT: Final = r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+"
 
 
@@ -64,8 +66,12 @@ _PREFIXES: Final = MappingProxyType({"MAIL": "FROM:", "RCPT": "TO:"})
 _PARAMETERS: Final = MappingProxyType({"MAIL": _MAIL, "RCPT": _RCPT})
 
 
-class BadArgument(ValueError):  # noqa: N818 (its text is the reply)
+class BadArgument(ValueError):
     """An argument that the grammar forbids; the text is the reply, `code SP enhanced SP text`."""
+
+
+class UnsupportedParameter(BadArgument):
+    """A parameter of an extension that was not offered."""
 
 
 @attrs.frozen
@@ -116,12 +122,12 @@ def _parse_parameters(
             raise BadArgument("501 5.5.4 Syntax error in parameters")
         rule = known.get(keyword)
         if rule is None or rule.extension not in offered:
-            raise BadArgument(f"555 5.5.4 Unsupported parameter: {keyword}")
+            raise UnsupportedParameter(f"555 5.5.4 Unsupported parameter: {keyword}")
         value: str | None = match["value"]
         if (value is None) != (rule.value is None) or (rule.value and not rule.value.fullmatch(value or "")):
             raise BadArgument(f"501 5.5.4 Bad value of parameter {keyword}")
         if keyword == "BODY" and (value or "").upper() == "BINARYMIME" and "BINARYMIME" not in offered:
-            raise BadArgument("555 5.5.4 BINARYMIME was not offered")
+            raise UnsupportedParameter("555 5.5.4 BINARYMIME was not offered")
         parameters[keyword] = value
     if text and not text.startswith(" "):
         raise BadArgument("501 5.5.4 Syntax error after the path")

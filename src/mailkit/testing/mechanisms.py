@@ -1,4 +1,4 @@
-"""The server's side of the SASL mechanisms, each as a generator: it yields challenges and is sent the responses.
+"""The server's side of the SASL mechanisms, as generators that yield challenges and are sent responses.
 
 A mechanism returns the user's name, or raises `Denied`. Base64 is the session's business.
 """
@@ -23,11 +23,11 @@ SCRAM_ITERATIONS = 4096
 """RFC 7677 §4 asks for at least this many."""
 
 
-class Denied(Exception):  # noqa: N818 (a verdict, answered with 535)
+class Denied(Exception):
     """The credentials are wrong."""
 
 
-class MalformedResponse(Exception):  # noqa: N818 (answered with 501)
+class MalformedResponse(Exception):
     """The response is not what the mechanism's grammar allows."""
 
 
@@ -38,9 +38,11 @@ class Accounts:
     Args:
         users: Passwords by user name.
         tokens: OAuth bearer tokens by user name.
-        channel_binding: The `tls-server-end-point` data of this connection (RFC 5929 §4.1), `None` without TLS.
+        channel_binding: The `tls-server-end-point` data of this connection (RFC 5929 §4.1), `None` without
+            TLS.
         hostname: What CRAM-MD5 challenges name.
-        plus_offered: Whether a `-PLUS` mechanism is offered, which makes the client's flag `y` a downgrade attack.
+        plus_offered: Whether a `-PLUS` mechanism is offered, which makes the client's flag `y` a downgrade
+            attack.
     """
 
     users: Mapping[str, str] = attrs.field(repr=False)
@@ -101,10 +103,10 @@ def cram_md5(accounts: Accounts, initial: bytes | None) -> Exchange:
 
 
 def xoauth2(accounts: Accounts, initial: bytes | None) -> Exchange:
-    """Google's and Microsoft's XOAUTH2: `user=…^Aauth=Bearer …^A^A`; an error challenge asks for an empty response."""
+    """XOAUTH2: `user=…^Aauth=Bearer …^A^A`; the client answers an error challenge with an empty response."""
     response = _text((yield b"") if initial is None else initial)
     fields = response.split("\1")
-    if len(fields) != 4 or fields[2:] != ["", ""] or not fields[0].startswith("user="):  # noqa: PLR2004 (the two fields and the two ends)
+    if len(fields) != 4 or fields[2:] != ["", ""] or not fields[0].startswith("user="):
         raise MalformedResponse
     user = fields[0].removeprefix("user=")
     if not _bears(accounts, user, fields[1].removeprefix("auth=")):
@@ -114,12 +116,12 @@ def xoauth2(accounts: Accounts, initial: bytes | None) -> Exchange:
 
 
 def oauthbearer(accounts: Accounts, initial: bytes | None) -> Exchange:
-    """RFC 7628 §3.1: a GS2 header and `key=value` pairs; after an error challenge the client sends a single ^A (§3.2.3)."""
+    """RFC 7628 §3.1: a GS2 header and `key=value` pairs; an error challenge wants a single ^A (§3.2.3)."""
     response = _text((yield b"") if initial is None else initial)
     header, *pairs = response.split("\1")
     match header.split(","):
         case ["n" | "y", identity, ""] if pairs[-2:] == ["", ""]:
-            fields = dict(pair.partition("=")[::2] for pair in pairs[:-2])
+            fields = _fields(pairs[:-2])
         case _:
             raise MalformedResponse
     user = _unescape(identity.removeprefix("a=")) if identity else ""
@@ -139,6 +141,10 @@ def _bears(accounts: Accounts, user: str, credentials: str) -> bool:
         and scheme.lower() == "bearer"
         and hmac.compare_digest(expected.encode(), token.encode())
     )
+
+
+def _fields(pairs: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _unescape(name: str) -> str:
@@ -161,7 +167,7 @@ def _scram(accounts: Accounts, initial: bytes | None, *, plus: bool) -> Exchange
         raise MalformedResponse
     if flag == "y" and accounts.plus_offered:  # RFC 5802 §6: somebody hid our -PLUS from the client
         raise Denied
-    fields = dict(field.partition("=")[::2] for field in bare.split(","))
+    fields = _fields(bare.split(","))
     if list(fields)[:2] != ["n", "r"] or not fields["r"]:
         raise MalformedResponse
     user = _unescape(fields["n"])
@@ -188,7 +194,7 @@ def _scram(accounts: Accounts, initial: bytes | None, *, plus: bool) -> Exchange
 
 
 def scram_sha_256(accounts: Accounts, initial: bytes | None) -> Exchange:
-    """RFC 7677, without channel binding; the server's final message is one more challenge, answered by an empty line."""
+    """RFC 7677 without channel binding; the server's final message goes as one more challenge."""
     return _scram(accounts, initial, plus=False)
 
 

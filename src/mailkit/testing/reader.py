@@ -1,20 +1,34 @@
-"""Cutting a client's bytes into command lines and content, strictly: only CRLF ends a line (RFC 5321 §2.3.8)."""
+"""Cutting bytes into command lines and content, strictly: only CRLF ends a line (RFC 5321 §2.3.8)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["BareLineFeed", "Content", "LineTooLong", "Reader"]
 
 TERMINATOR = b"\r\n.\r\n"
 
 
-class BareLineFeed(Exception):  # noqa: N818 (a verdict on input, answered on the wire)
+class BadLine(Exception):
+    """A command line that cannot be read.
+
+    Args:
+        line: It, or its beginning.
+    """
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class BareLineFeed(BadLine):
     """A command line that ends in a LF without its CR."""
 
 
-class LineTooLong(Exception):  # noqa: N818
+class LineTooLong(BadLine):
     """A command line beyond its limit."""
 
 
@@ -41,7 +55,6 @@ class Reader:
     """
 
     def __init__(self, fill: Callable[[bool], bytes], progress: Callable[[int], None]) -> None:
-        """Start with nothing buffered."""
         self._fill = fill
         self._progress = progress
         self._buffer = bytearray()
@@ -67,7 +80,7 @@ class Reader:
         """Read one command line, without its CRLF.
 
         Raises:
-            BareLineFeed: It ended in a bare LF; the argument holds it.
+            BareLineFeed: It ended in a bare LF.
             LineTooLong: It is longer than `limit` octets.
         """
         buffer = self._buffer

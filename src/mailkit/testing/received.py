@@ -55,7 +55,8 @@ class ReceivedMessage:
     Args:
         number: The order of arrival of complete messages on this server, from 1.
         mail_from: The reverse-path, `""` for the null one.
-        rcpt_to: The recipients that the server accepted (LMTP: of those, the ones whose reply after the dot was positive).
+        rcpt_to: The recipients that the server accepted (LMTP: of those, the ones whose reply after the dot
+            was positive).
         data: The content, exactly as received, dots unstuffed.
         mail_parameters: ESMTP parameters of MAIL by upper-case keyword; `None` where one has no value.
         rcpt_parameters: The same for each of `rcpt_to`, in its order.
@@ -82,8 +83,8 @@ class ReceivedMessage:
 
     def parse(self) -> EmailMessage:
         """Parse the content with the standard library."""
-        from email import message_from_bytes  # noqa: PLC0415 (the parser is not needed to receive)
-        from email.policy import SMTP  # noqa: PLC0415
+        from email import message_from_bytes
+        from email.policy import SMTP
 
         return message_from_bytes(self.data, EmailMessage, policy=SMTP)
 
@@ -92,8 +93,8 @@ class ReceivedMessage:
 class ConnectionRecord:
     """What happened on one connection; it grows while the connection lives.
 
-    `round_trips` counts how often the server had answered everything, waited, and was then sent something new: the
-    greeting's wait included, the waits in the middle of content not.
+    `round_trips` counts how often the server had answered everything, waited, and was then sent something
+    new: the greeting's wait included, the waits in the middle of content not.
 
     Args:
         number: Which connection this is, from 1.
@@ -136,7 +137,7 @@ class ConnectionRecord:
 
 
 class Ledger:
-    """Everything that the connections of one server report, behind one condition that tells waiters of each change."""
+    """Everything that the connections of one server report; a condition tells waiters of each change."""
 
     def __init__(self, *, keep: Literal["everything", "counts"] = "everything") -> None:
         """Start empty.
@@ -173,7 +174,7 @@ class Ledger:
         return message
 
     def accept(self, message: ReceivedMessage) -> None:
-        """Note that a message is about to be answered with a positive reply; again with more recipients for LMTP."""
+        """Note that a message is about to be accepted; under LMTP again, with one recipient more."""
         with self.changed:
             if self.keeps:
                 self.messages[message.number] = message

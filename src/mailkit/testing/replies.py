@@ -1,4 +1,4 @@
-"""The test server's own replies (RFC 5321 §4.2.3), with enhanced status codes (RFC 3463) that are left out where not offered."""
+"""The test server's own replies (RFC 5321 §4.2.3), with the enhanced status codes of RFC 3463."""
 
 from __future__ import annotations
 

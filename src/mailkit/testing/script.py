@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 
-from mailkit.testing.faults import Fault, Phase
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailkit.testing.faults import Fault, Phase
 
 __all__ = ["Cue", "Script"]
 

@@ -1,36 +1,37 @@
 """A real SMTP or LMTP server on a loopback port, for tests and demonstrations.
 
-One thread accepts, one thread serves each connection, every socket blocks, and `close` wakes all of them; nothing sleeps.
-The parser is strict where servers are lenient: what a client must not send is kept in `violations`.
+One thread accepts, one thread serves each connection, every socket blocks, and `close` wakes all of them;
+nothing sleeps. The parser is strict where servers are lenient: what a client must not send is kept in
+`violations`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
-import selectors
-import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 from urllib.parse import quote
 
-
 from mailkit.errors import ConfigurationError
 from mailkit.testing.certificates import Certificate, CertificateKind, ServerTLS, make_certificate
 from mailkit.testing.faults import Disconnect, Fault, Phase, plan
+from mailkit.testing.listener import Listener
 from mailkit.testing.received import ConnectionRecord, Ledger, ReceivedMessage, Violation
 from mailkit.testing.script import Cue, Script
-from mailkit.testing.session import OnMessage, Session
+from mailkit.testing.session import Session
 from mailkit.testing.settings import DEFAULT_EXTENSIONS, Settings, TLSMode
 from mailkit.testing.wire import Gates, PeerGone, Wire
 
 if TYPE_CHECKING:
+    import socket
     import ssl
+    from collections.abc import Callable, Iterable, Mapping
+
+    from mailkit.testing.delivery import OnMessage
 
 __all__ = ["SMTPServer"]
 
@@ -42,7 +43,7 @@ _NO_LIMITS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class SMTPServer:
-    """A server that keeps what it receives and misbehaves when told to.
+    r"""A server that keeps what it receives and misbehaves when told to.
 
     Args:
         host: A loopback address to listen on, IPv4 or IPv6.
@@ -62,8 +63,8 @@ class SMTPServer:
         without: Keywords of usual extensions to leave out, such as `"CHUNKING"`.
         limits: RFC 9422 limits: `RCPTMAX`, `MAILMAX`, `RCPTDOMAINMAX`; enforced even `without=("LIMITS",)`.
         max_size: The largest message, in octets (RFC 1870).
-        on_message: Called with each complete message before it is answered, in the connection's thread; a text that it
-            returns is the reply.
+        on_message: Called with each complete message before it is answered, in the connection's thread; a
+            text that it returns is the reply.
         keep: `"counts"` keeps numbers only, no message and no transcript: for measurements.
 
     Raises:
@@ -73,12 +74,12 @@ class SMTPServer:
         >>> import smtplib
         >>> with SMTPServer() as server:
         ...     with smtplib.SMTP(server.host, server.port) as client:
-        ...         _ = client.sendmail("ada@example.com", ["bob@example.org"], b"Subject: Hello\r\n\r\nHi Bob\r\n")
+        ...         _ = client.sendmail("ada@example.com", ["bob@example.org"], "Subject: Hi\r\n\r\nBob")
         ...     server.messages[0].rcpt_to
         ('bob@example.org',)
     """
 
-    def __init__(  # noqa: PLR0913 (every argument is a keyword with a default)
+    def __init__(
         self,
         *,
         host: str = "127.0.0.1",
@@ -141,7 +142,7 @@ class SMTPServer:
         self._ledger = Ledger(keep=keep)
         self._script = Script()
         self._gates = Gates(self._ledger)
-        self._lock = threading.Lock()
+        self._serving_lock = threading.Lock()
         self._serving: dict[threading.Thread, tuple[Wire, ConnectionRecord]] = {}
         self._cleanup = contextlib.ExitStack()
         self._ca_file: Path | None = None
@@ -154,33 +155,26 @@ class SMTPServer:
         Raises:
             ConfigurationError: The address or the unix socket is taken.
         """
-        cleanup = self._cleanup
         try:
-            listener = cleanup.enter_context(self._listen())
+            listener = Listener(self._host, self._port, self._unix_path, self._admit)
         except OSError as error:
             where = self._unix_path or f"{self._host} port {self._port}"
-            msg = f"SMTPServer cannot listen on {where}: {error.strerror}; choose another, or port=0 for a free one"
-            raise ConfigurationError(msg) from error
+            raise ConfigurationError(
+                f"SMTPServer cannot listen on {where} ({error.strerror}): choose another, or port=0 for any"
+            ) from error
+        self._cleanup.callback(listener.close)
+        self._port = listener.port
         if self._certificate is not None:
-            folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mailkit-"))
+            folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mailkit-"))
             self._ca_file = Path(folder, "ca.pem")
             self._ca_file.write_bytes(self._certificate.authority)
-        stop, wake = socket.socketpair()
-        cleanup.enter_context(stop)
-        cleanup.enter_context(wake)
-        accepting = threading.Thread(
-            target=self._accept, args=(listener, stop), name="SMTPServer", daemon=True
-        )
-        cleanup.callback(accepting.join, PATIENCE)
-        cleanup.callback(wake.send, b"\0")
-        accepting.start()
         return self
 
     def close(self) -> None:
         """Stop listening, end every connection, and wait for the threads; doing so again is harmless."""
         self._gates.close()
         self._cleanup.close()
-        with self._lock:
+        with self._serving_lock:
             serving = list(self._serving.items())
         for _, (wire, _) in serving:
             wire.interrupt()
@@ -227,20 +221,22 @@ class SMTPServer:
         """
         secret = self._settings.users.get(user, self._settings.tokens.get(user))
         if secret is None:
-            msg = f"SMTPServer has no user {user!r}: name one of {[*self._settings.users, *self._settings.tokens]}"
+            known = [*self._settings.users, *self._settings.tokens]
+            msg = f"SMTPServer has no user {user!r}: name one of {known}"
             raise ConfigurationError(msg)
         return self._url(f"{quote(user, safe='')}:{quote(secret, safe='')}@")
 
     @property
     def ca_file(self) -> Path:
-        """A PEM file with the authority that a client must trust to accept a valid certificate of this server.
+        """A PEM file with the authority that a client must trust to accept this server's valid certificate.
 
         Raises:
             ConfigurationError: The server has no TLS, or has not started.
         """
         if self._ca_file is None:
-            msg = "SMTPServer has no ca_file without TLS or before it starts: pass tls= and use it in a with block"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                "SMTPServer has no ca_file without TLS or before it starts: pass tls=, and start it first"
+            )
         return self._ca_file
 
     # What it received
@@ -253,7 +249,7 @@ class SMTPServer:
 
     @property
     def committed(self) -> tuple[ReceivedMessage, ...]:
-        """All messages that arrived in full, whatever was answered: those not in `messages` were refused, or the reply was lost."""
+        """The messages that arrived in full; where `messages` lacks one, it was refused or its reply lost."""
         with self._ledger.changed:
             return tuple(self._ledger.committed)
 
@@ -304,8 +300,10 @@ class SMTPServer:
             TimeoutError: They did not come in time (seconds).
         """
         if not self.wait_until(lambda server: server.accepted_count >= count, timeout):
-            msg = f"SMTPServer accepted {self.accepted_count} of {count} messages within {timeout} s\n{self.transcript}"
-            raise TimeoutError(msg)
+            raise TimeoutError(
+                f"SMTPServer accepted {self.accepted_count} of {count} messages within {timeout} s:\n"
+                f"{self.transcript}"
+            )
         return self.messages
 
     # What it does wrong
@@ -323,11 +321,12 @@ class SMTPServer:
         """Answer otherwise at a phase; the first scripted action that applies is taken.
 
         Args:
-            phase: Where: a verb, or `greeting`, `TLS` (the handshake), `RESPONSE` (to a SASL challenge), `body`
-                (while content arrives), `DOT` (the final reply, under DATA as under BDAT).
+            phase: Where: a verb, or `greeting`, `TLS` (the handshake), `RESPONSE` (to a SASL challenge),
+                `body` (while content arrives), `DOT` (the final reply, under DATA as under BDAT).
             action: The text of a reply such as `"550 5.1.1 no such user"`, or a fault.
             times: On how many occasions; `None` for all.
-            match: Only for this recipient (`RCPT`, `DOT`), sender (`MAIL`), mechanism (`AUTH`) or name (`EHLO`).
+            match: Only for this recipient (`RCPT`, `DOT`), sender (`MAIL`), mechanism (`AUTH`) or name
+                (`EHLO`).
             skip: How many occasions to let pass first.
             after: In phase `body`: after how many octets of content.
         """
@@ -351,14 +350,15 @@ class SMTPServer:
         """Do something unasked on every open connection as soon as it waits for input, such as ending it.
 
         Args:
-            fault: `Disconnect()`, `CloseAfter("421 4.3.2 shutting down")`, `RawReply(b"…")` or the text of a reply.
+            fault: `Disconnect()`, `CloseAfter("421 4.3.2 shutting down")`, `RawReply(b"…")` or the text of a
+                reply.
             timeout: Seconds to wait for a connection that is busy.
 
         Returns:
             How many connections it was done on.
         """
         move = plan(fault, lambda: b"")
-        with self._lock:
+        with self._serving_lock:
             serving = list(self._serving.values())
         done = 0
         for wire, record in serving:
@@ -369,43 +369,12 @@ class SMTPServer:
 
     # Threads
 
-    def _listen(self) -> socket.socket:
-        if self._unix_path is not None:
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                listener.bind(os.fspath(self._unix_path))
-            except OSError:
-                listener.close()
-                raise
-            self._cleanup.callback(self._unix_path.unlink, missing_ok=True)
-            listener.listen(128)
-            return listener
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.create_server((self._host, self._port), family=family, backlog=128)
-        self._port = int(listener.getsockname()[1])
-        return listener
-
-    def _accept(self, listener: socket.socket, stop: socket.socket) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(stop, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if stop in ready:
-                    return
-                sock, address = listener.accept()
-                self._admit(sock, address)
-
-    def _admit(self, sock: socket.socket, address: object) -> None:
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer = str(address[0]) if isinstance(address, tuple) else ""
+    def _admit(self, connection: socket.socket, peer: str) -> None:
         record = self._ledger.connect(peer)
-        wire = Wire(sock, record, self._gates)
-        thread = threading.Thread(
-            target=self._serve, args=(wire, record), name=f"SMTPServer {record.number}", daemon=True
-        )
-        with self._lock:
+        wire = Wire(connection, record, self._gates)
+        name = f"SMTPServer {record.number}"
+        thread = threading.Thread(target=self._serve, args=(wire, record), name=name, daemon=True)
+        with self._serving_lock:
             self._serving[thread] = (wire, record)
         thread.start()
 
@@ -413,7 +382,7 @@ class SMTPServer:
         session = Session(
             wire,
             record,
-            self._settings,
+            settings=self._settings,
             ledger=self._ledger,
             script=self._script,
             tls=self._tls,
@@ -425,7 +394,7 @@ class SMTPServer:
             pass
         finally:
             wire.close()
-            with self._lock:
+            with self._serving_lock:
                 del self._serving[threading.current_thread()]
             self._ledger.close(record)
 

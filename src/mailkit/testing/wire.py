@@ -1,4 +1,4 @@
-"""One end of a connection on the server's side: bytes in and out, TLS in memory, and endings of every kind."""
+"""The server's end of a connection: bytes in and out, TLS in memory, and endings of every kind."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import socket
 import ssl
 import struct
 import threading
+from typing import TYPE_CHECKING
 
-from mailkit.testing.faults import Ending, Move
-from mailkit.testing.received import ConnectionRecord, Ledger
+if TYPE_CHECKING:
+    from mailkit.testing.faults import Ending, Move
+    from mailkit.testing.received import ConnectionRecord, Ledger
 
 __all__ = ["Gates", "PeerGone", "Wire"]
 
@@ -21,7 +23,7 @@ RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on and zero seconds: closing sends RST."""
 
 
-class PeerGone(Exception):  # noqa: N818 (it is how a conversation ends, not an error)
+class PeerGone(Exception):
     """The connection is over, whoever ended it."""
 
 
@@ -94,10 +96,10 @@ class Gates:
 
 
 class Wire:
-    """A connected socket, in clear or under TLS, driven by one thread; others may only `interrupt` and `visit`.
+    """A connected socket, in clear or under TLS, of one thread; others may only `interrupt` and `visit`.
 
-    TLS runs over memory buffers, so that a fault can cut its records at any byte and so that another thread may speak
-    while the owner waits for input.
+    TLS runs over memory buffers, so that a fault can cut its records at any byte and so that another thread
+    may speak while the owner waits for input.
     """
 
     def __init__(self, sock: socket.socket, record: ConnectionRecord, gates: Gates) -> None:
@@ -209,7 +211,7 @@ class Wire:
         self._early += arrived
 
     def finish(self, ending: Ending = "eof") -> None:
-        """End our direction, so that what was sent still arrives; after this `receive` only waits for the client to go."""
+        """End our direction; what was sent still arrives, and `receive` only waits for the client to go."""
         self._over = True
         with contextlib.suppress(OSError, ssl.SSLError):
             if ending == "rst":
@@ -226,7 +228,8 @@ class Wire:
     def close(self) -> None:
         """Wait for the client's end of file where ours has been sent, and close the socket.
 
-        Closing with unread input would send a reset, which may overtake the last reply; so the rest is read away.
+        Closing with unread input would send a reset, which may overtake the last reply; so the rest is read
+        away.
         """
         with contextlib.suppress(OSError), self._socket:
             if self._over and not self._resets:
