@@ -38,6 +38,7 @@ nox.options.sessions = [
     "layers",
     "typing",
     "tests",
+    "lowest",
     "build",
     "docs",
     "demo",
@@ -87,6 +88,17 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
     session.log("The protocol, the writer and the policies are covered completely, branches included:")
     session.run("coverage", "report", f"--include={FULLY_COVERED}", "--fail-under=100")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the test suite with the oldest dependencies that pyproject.toml promises to work with."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    promised = [*PYPROJECT["project"]["dependencies"], *extras["speed"], *extras["trio"]]
+    tools = [tool for tool in nox.project.dependency_groups(PYPROJECT, "test") if not tool.startswith("trio==")]
+    session.install("-e", ".", *[requirement.replace(">=", "==") for requirement in promised], *tools)
+    ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
+    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
 
 
 @nox.session
