@@ -95,7 +95,8 @@ def lowest(session: nox.Session) -> None:
     """Run the test suite with the oldest dependencies that pyproject.toml promises to work with."""
     extras = PYPROJECT["project"]["optional-dependencies"]
     promised = [*PYPROJECT["project"]["dependencies"], *extras["speed"], *extras["trio"]]
-    tools = [tool for tool in nox.project.dependency_groups(PYPROJECT, "test") if not tool.startswith("trio==")]
+    group = nox.project.dependency_groups(PYPROJECT, "test")
+    tools = [tool for tool in group if not tool.startswith("trio==")]
     session.install("-e", ".", *[requirement.replace(">=", "==") for requirement in promised], *tools)
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
     pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
