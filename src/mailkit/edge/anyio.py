@@ -6,7 +6,7 @@ Nothing here belongs to one event loop: a mailer may be used by one ``asyncio.ru
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -130,12 +130,18 @@ class _TaskWaiter:
         return time.monotonic()
 
     async def readable(self, fd: int, deadline: float) -> bool:
-        return await _wait(anyio.wait_readable, fd, deadline - time.monotonic()) or bool(ready((fd,), (), 0.0))
+        return await _wait(anyio.wait_readable, fd, deadline - time.monotonic()) or bool(
+            ready((fd,), (), 0.0)
+        )
 
     async def writable(self, fd: int, deadline: float) -> bool:
-        return await _wait(anyio.wait_writable, fd, deadline - time.monotonic()) or bool(ready((), (fd,), 0.0))
+        return await _wait(anyio.wait_writable, fd, deadline - time.monotonic()) or bool(
+            ready((), (fd,), 0.0)
+        )
 
-    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
+    async def any_ready(
+        self, readers: Collection[int], writers: Collection[int], deadline: float
+    ) -> set[int]:
         async def wait(wait_ready: Callable[[int], Awaitable[None]], fd: int) -> None:
             await wait_ready(fd)
             scope.cancel()
@@ -162,17 +168,16 @@ class _TaskWaiter:
         return None
 
     def closing(self, fd: int) -> None:
-        anyio.notify_closing(fd)
+        with suppress(RuntimeError):  # no loop runs, so no task waits
+            anyio.notify_closing(fd)
 
 
 async def _wait(wait_ready: Callable[[int], Awaitable[None]], fd: int, seconds: float) -> bool:
     if seconds <= 0:
         return False
     with anyio.move_on_after(seconds):
-        try:
+        with suppress(anyio.ClosedResourceError):  # closed by another task: the next operation tells
             await wait_ready(fd)
-        except anyio.ClosedResourceError:
-            pass  # closed by another task: the next operation tells
         return True
     return False
 
@@ -196,7 +201,7 @@ class _TaskTurn:
 
 
 class _TaskLock:
-    """A lock between tasks. One slot, because an ``anyio.Lock`` would belong to the first event loop that uses it."""
+    """A lock between tasks: one slot. An ``anyio.Lock`` belongs to the first event loop that uses it."""
 
     __slots__ = ("_slots",)
 

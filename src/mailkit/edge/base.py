@@ -1,15 +1,18 @@
 """What every transport may await: the only door to sockets, clocks, threads and processes.
 
-There are two edges. :class:`mailkit.edge.blocking.BlockingEdge` blocks the calling thread inside ``async def`` methods that
-never suspend, so :func:`run_sync` can step a whole delivery without an event loop.
-:class:`mailkit.edge.anyio.AnyioEdge` suspends, on asyncio and trio. What is written against :class:`Edge` runs on both.
+There are two edges. :class:`mailkit.edge.blocking.BlockingEdge` blocks the calling thread inside ``async
+def`` methods that never suspend, so :func:`run_sync` can step a whole delivery without an event loop.
+:class:`mailkit.edge.anyio.AnyioEdge` suspends, on asyncio and trio. What is written against :class:`Edge`
+runs on both.
 
-Deadlines are absolute: seconds on :meth:`Edge.now`'s clock, so that a reply that drips in byte by byte cannot outlive them.
-What leaves an edge is always an error of :mod:`mailkit.errors`, or the event loop's own cancellation.
+Deadlines are absolute: seconds on :meth:`Edge.now`'s clock, so that a reply that drips in byte by byte cannot
+outlive them. What leaves an edge is always an error of :mod:`mailkit.errors`, or the event loop's own
+cancellation.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -37,7 +40,8 @@ class TLS:
         key_password: The password of `key`.
         server_hostname: The name that the certificate must be for, where it differs from the host dialled.
         context: A ready ``ssl.SSLContext`` that replaces all of the above but `server_hostname`.
-        verify: Whether the certificate is checked. False only for ``tls="opportunistic"`` and ``tls="insecure"``.
+        verify: Whether the certificate is checked. False only for ``tls="opportunistic"`` and
+            ``tls="insecure"``.
     """
 
     ca_file: Path | None = None
@@ -111,7 +115,8 @@ class Stream(Protocol):
         """Turn the stream into TLS.
 
         Raises:
-            TLSError: The handshake failed (``cause="transient"`` for I/O), or the certificate is not good for `host`.
+            TLSError: The handshake failed (``cause="transient"`` for I/O), or the certificate is not good for
+                `host`.
             DeliveryTimeout: It took longer than it may.
         """
         ...
@@ -153,7 +158,8 @@ class Edge(Protocol):
     """The world as a transport may see it.
 
     Attributes:
-        timeout: Seconds that one phase (connect, TLS, one reply, one write) may take where nothing else is said.
+        timeout: Seconds that one phase (connect, TLS, one reply, one write) may take where nothing else is
+            said.
     """
 
     timeout: float
@@ -209,8 +215,10 @@ class Edge(Protocol):
         """Run something that blocks (a file, a resolver) without holding up an event loop."""
         ...
 
-    async def run_process(self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float) -> tuple[int, str]:
-        """Run a program without a shell, `data` on its standard input; return its exit status and standard error.
+    async def run_process(
+        self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
+    ) -> tuple[int, str]:
+        """Run a program, no shell, `data` on its standard input; return its exit status and standard error.
 
         Raises:
             ConnectError: It cannot be started.
@@ -241,9 +249,9 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
-    coroutine.close()
-    msg = (
-        f"a transport awaited {waiting_for!r} outside its edge: inside Mailer everything must go through the blocking edge; "
-        "use AsyncMailer, or await only what the edge offers"
+    with suppress(RuntimeError):  # its clean-up awaits an event loop as well
+        coroutine.close()
+    raise RuntimeError(
+        f"a transport awaited {waiting_for!r} outside its edge: inside Mailer everything must go through the "
+        "blocking edge; use AsyncMailer, or await only what the edge offers"
     )
-    raise RuntimeError(msg)

@@ -1,4 +1,4 @@
-"""The blocking edge: ``async def`` methods without a single ``await``, so :func:`mailkit.edge.base.run_sync` can step them.
+"""The blocking edge: ``async def`` without ``await``, for :func:`mailkit.edge.base.run_sync` to step.
 
 Where the code is shared by both edges it is called here and awaited by the caller.
 """
@@ -114,7 +114,9 @@ class _PollWaiter:
     async def writable(self, fd: int, deadline: float) -> bool:
         return bool(ready((), (fd,), deadline - time.monotonic()))
 
-    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
+    async def any_ready(
+        self, readers: Collection[int], writers: Collection[int], deadline: float
+    ) -> set[int]:
         return ready(readers, writers, deadline - time.monotonic())
 
     async def pause(self) -> None:
@@ -161,7 +163,7 @@ class _ThreadTurn:
 
 
 def _call_or_leave(function: Callable[[], T], seconds: float) -> T | None:
-    """Run a function in a thread of its own; None when it takes longer than `seconds`, and the thread is left to itself."""
+    """Run a function in a thread of its own; None, and the thread left to itself, after `seconds`."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -184,7 +186,9 @@ def _start(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        raise ConnectError(f"no thread can be started: {error}; run fewer at once, or try again later") from error
+        raise ConnectError(
+            f"no thread can be started: {error}; run fewer at once, or try again later"
+        ) from error
 
 
 def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
@@ -201,7 +205,9 @@ def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     try:
         for index in range(1, len(jobs)):
             # Context variables go along, as they do into a task.
-            thread = threading.Thread(target=copy_context().run, args=(run, index), name=f"mailkit job {index}", daemon=True)
+            thread = threading.Thread(
+                target=copy_context().run, args=(run, index), name=f"mailkit job {index}", daemon=True
+            )
             _start(thread)
             threads.append(thread)
     except ConnectError as error:
@@ -213,7 +219,8 @@ def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
         try:
             thread.join()
         except KeyboardInterrupt as error:
-            # The others cannot be cancelled, and what they have begun must be known: wait once more. A second one gets out.
+            # The others cannot be cancelled, and what they have begun must be known: wait once more. A second
+            # one gets out.
             errors.append(error)
             thread.join()
     if errors:

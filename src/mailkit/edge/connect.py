@@ -40,7 +40,7 @@ async def connect_tcp(
     deadline: float,
     source_address: str | None,
 ) -> SocketStream:
-    """Return a stream to the first address that answers; `contexts` are the edge's TLS contexts made so far."""
+    """Return a stream to the first address that answers; `contexts` holds the edge's TLS contexts."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     source = None if source_address is None else source_of(source_address)
     endpoints = await resolve(waiter, host, port, deadline)
@@ -48,8 +48,8 @@ async def connect_tcp(
         endpoints = [endpoint for endpoint in endpoints if endpoint.family == source.family]
         if not endpoints:
             raise ConnectError(
-                f"{host} has no address of the family of source_address {source_address!r}; leave it out, or use one of "
-                "the other family",
+                f"{host} has no address of the family of source_address {source_address!r}; leave it out, or "
+                "use one of the other family",
                 cause="configuration",
                 phase="connect",
             )
@@ -67,10 +67,14 @@ class _Race:
 
     waiter: Waiter
     source: Endpoint | None
-    running: dict[int, tuple[socket.socket, Endpoint]] = field(factory=dict[int, "tuple[socket.socket, Endpoint]"])
+    running: dict[int, tuple[socket.socket, Endpoint]] = field(
+        factory=dict[int, "tuple[socket.socket, Endpoint]"]
+    )
     failed: list[tuple[Endpoint, OSError]] = field(factory=list["tuple[Endpoint, OSError]"])
 
-    async def run(self, endpoints: list[Endpoint], target: str, deadline: float) -> tuple[socket.socket, Endpoint]:
+    async def run(
+        self, endpoints: list[Endpoint], target: str, deadline: float
+    ) -> tuple[socket.socket, Endpoint]:
         waiting = list(reversed(endpoints))
         next_start = self.waiter.now()
         while waiting or self.running:
@@ -86,7 +90,7 @@ class _Race:
             if ready:
                 next_start = now  # a failure is no reason to wait for the next address
             elif self.running and self.waiter.now() >= deadline:
-                raise timed_out(f"{target} did not answer", "connect")
+                raise timed_out(f"{target} did not answer{self._how_others_failed()}", "connect")
         raise self._failure(target)
 
     def _start(self, endpoint: Endpoint) -> None:
@@ -97,8 +101,9 @@ class _Race:
             return
         self.running[sock.fileno()] = (sock, endpoint)
         try:
-            sock.setblocking(False)
-            # One write is one packet: Nagle's algorithm would hold the second until the first is acknowledged.
+            sock.settimeout(0.0)
+            # One write is one packet: Nagle's algorithm would hold the second until the first is
+            # acknowledged.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.source is not None:
                 sock.bind(self.source.address)
@@ -125,13 +130,17 @@ class _Race:
     def _failure(self, target: str) -> ConnectError:
         if len(self.failed) == 1:
             return cannot_connect(self.failed[0][1], target, self._advice())
-        each = ", ".join(f"{endpoint}: {reason_of(error)}" for endpoint, error in self.failed)
         causes = {cannot_connect(error, target, "").cause for _endpoint, error in self.failed}
         return ConnectError(
-            f"cannot connect to {target} at any of its {len(self.failed)} addresses ({each}); {self._advice()}",
+            f"cannot connect to {target} at any of {len(self.failed)} addresses{self._how_others_failed()}; "
+            f"{self._advice()}",
             cause="configuration" if causes == {"configuration"} else "transient",
             phase="connect",
         )
+
+    def _how_others_failed(self) -> str:
+        each = ", ".join(f"{endpoint}: {reason_of(error)}" for endpoint, error in self.failed)
+        return f" ({each})" if each else ""
 
     def _advice(self) -> str:
         source = "" if self.source is None else f" from source_address {self.source.host!r}"
@@ -149,26 +158,31 @@ async def connect_unix(
     name = os.fspath(path)
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
-        raise ConfigurationError(f"{name} cannot be connected to: this system has no UNIX domain sockets; use TCP")
+        raise ConfigurationError(
+            f"{name} cannot be connected to: this system has no UNIX domain sockets; use TCP"
+        )
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise cannot_connect(error, name, "try again later") from error
     try:
-        sock.setblocking(False)
-        # EAGAIN: the listener's queue is full. Nothing tells when it has room, so ask again.
-        while (code := _connect(sock, name)) == errno.EAGAIN:
-            if waiter.now() >= deadline:
-                raise timed_out(f"{name} did not answer", "connect")
-            await waiter.any_ready((), (), min(deadline, waiter.now() + _ASK_AGAIN))
-        if code:
-            raise cannot_connect(
-                OSError(code, os.strerror(code)), name, "check that the server runs and listens there"
-            )
+        sock.settimeout(0.0)
+        await _connect_unix(waiter, sock, name, deadline)
     except BaseException:
         sock.close()
         raise
     return SocketStream(sock, name, waiter, contexts)
+
+
+async def _connect_unix(waiter: Waiter, sock: socket.socket, name: str, deadline: float) -> None:
+    # EAGAIN: the listener's queue is full. Nothing tells when it has room, so ask again.
+    while (code := _connect(sock, name)) == errno.EAGAIN:
+        if waiter.now() >= deadline:
+            raise timed_out(f"{name} did not answer", "connect")
+        await waiter.any_ready((), (), min(deadline, waiter.now() + _ASK_AGAIN))
+    if code:
+        error = OSError(code, os.strerror(code))
+        raise cannot_connect(error, name, "check that the server runs and listens there")
 
 
 def _connect(sock: socket.socket, address: Any) -> int:

@@ -1,4 +1,4 @@
-"""Foreign exceptions become mailkit errors here, and nowhere else in the edges but for TLS (:mod:`mailkit.edge.tls`).
+"""Foreign exceptions become mailkit errors here; those of TLS in :mod:`mailkit.edge.tls_failures`.
 
 What passes unchanged: an event loop's cancellation, KeyboardInterrupt, MemoryError.
 """
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["cannot_connect", "connection_lost", "reason_of", "timed_out"]
 
-# Trying again changes nothing before somebody changes a setting: permissions, a source address that is not ours.
-_SETTINGS = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
+# Trying again changes nothing before somebody changes a setting: permissions, a source address that is not
+# ours.
+_SETTINGS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+)
 
 
 def reason_of(error: OSError) -> str:
@@ -37,9 +40,13 @@ def connection_lost(error: OSError, peer: str) -> ConnectError:
 def cannot_connect(error: OSError, target: str, advice: str) -> ConnectError:
     """Return what to raise when no connection can be made because of one operating system error."""
     cause: Cause = "configuration" if error.errno in _SETTINGS else "transient"
-    return ConnectError(f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase="connect")
+    return ConnectError(
+        f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase="connect"
+    )
 
 
 def timed_out(what: str, phase: str | None = None) -> DeliveryTimeout:
     """Return what to raise when a deadline passes."""
-    return DeliveryTimeout(f"{what} before the deadline; try again later, or allow it more time with timeout=", phase=phase)
+    return DeliveryTimeout(
+        f"{what} before the deadline; try again later, or allow it more time with timeout=", phase=phase
+    )

@@ -1,4 +1,4 @@
-"""Running a program: no shell, its input and its standard error moved side by side, so that neither can block the other.
+"""Running a program: no shell, its input and its standard error served side by side, so that neither blocks.
 
 POSIX only: pipes are waited for like sockets, so both edges share this code.
 """
@@ -26,7 +26,9 @@ _KEPT_OUTPUT = 64 * 1024  # of standard error; what a program says beyond that i
 _FIRST_LOOK, _LONGEST_LOOK = 0.001, 0.05  # seconds between two looks whether the program has ended
 
 
-async def run_process(waiter: Waiter, argv: Sequence[str], data: Iterable[bytes], *, deadline: float) -> tuple[int, str]:
+async def run_process(
+    waiter: Waiter, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
+) -> tuple[int, str]:
     """Run a program and return its exit status and standard error; its standard output goes nowhere."""
     if not hasattr(select, "poll"):
         raise ConfigurationError("programs can be run on POSIX systems only; send over SMTP instead")
@@ -64,7 +66,9 @@ def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
             phase="connect",
         ) from error
     except OSError as error:
-        raise ConnectError(f"{argv[0]!r} cannot be started: {reason_of(error)}; try again later", phase="connect") from error
+        raise ConnectError(
+            f"{argv[0]!r} cannot be started: {reason_of(error)}; try again later", phase="connect"
+        ) from error
     except ValueError as error:
         raise ConfigurationError(f"{argv!r} cannot be a command line: {error}") from error
 
@@ -92,7 +96,8 @@ class _Conversation:
         while self._process.poll() is None:
             if self._waiter.now() >= deadline:
                 raise timed_out(what)
-            # A program that has closed its pipes, or left them to a child of its own, tells its end to nobody.
+            # A program that has closed its pipes, or left them to a child of its own, tells its end to
+            # nobody.
             wake_up = min(deadline, self._waiter.now() + look)
             readers = (self._stderr.fileno(),) if self._listening else ()
             writers = () if self._stdin.closed else (self._stdin.fileno(),)

@@ -62,8 +62,8 @@ def _literal(host: bytes, port: int) -> list[Endpoint]:
 def _checked(host: str) -> bytes:
     if not host or len(host) > _LONGEST_NAME or not all("!" <= character <= "~" for character in host):
         raise ConfigurationError(
-            f"{host[:_LONGEST_NAME]!a} is no host: give a name in ASCII (A-labels where it is international) or an IP address, "
-            "without spaces, line ends or control characters"
+            f"{host[:_LONGEST_NAME]!a} is no host: give a name in ASCII (A-labels where it is international) "
+            "or an IP address, without spaces, line ends or control characters"
         )
     return host.encode("ascii")
 
@@ -76,7 +76,9 @@ def source_of(address: str) -> Endpoint:
     """
     found = _literal(_checked(address), 0)
     if not found:
-        raise ConfigurationError(f"source_address {address!r} is no IP address; give one of this machine's own")
+        raise ConfigurationError(
+            f"source_address {address!r} is no IP address; give one of this machine's own"
+        )
     return found[0]
 
 
@@ -98,7 +100,10 @@ async def resolve(waiter: Waiter, host: str, port: int, deadline: float) -> list
     except socket.gaierror as error:
         raise _not_resolved(error, host) from error
     except (OSError, UnicodeError) as error:
-        raise ConnectError(f"the name {host!r} could not be looked up: {error}; try again later", phase="connect") from error
+        raise ConnectError(
+            f"the name {host!r} could not be looked up: {error}; try again later",
+            phase="connect",
+        ) from error
     if found is None:
         raise timed_out(f"the name {host!r} could not be looked up", "connect")
     return interleave(found)
@@ -112,7 +117,8 @@ def _not_resolved(error: socket.gaierror, host: str) -> ConnectError:
             phase="connect",
         )
     return ConnectError(
-        f"the name {host!r} could not be looked up ({error.strerror}); check the name servers, or try again later",
+        f"the name {host!r} could not be looked up ({error.strerror}); check the name servers, or try again "
+        "later",
         phase="connect",
     )
 

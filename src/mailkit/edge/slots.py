@@ -29,8 +29,8 @@ class Turn(Protocol):
 class FairSlots:
     """Slots that are handed on: who waits longest gets the one that becomes free, and nobody can overtake.
 
-    The count is a number of ours and the queue holds only those who wait right now, so slots that are held live on when one
-    event loop ends and another begins.
+    The count is a number of ours and the queue holds only those who wait right now, so slots that are held
+    live on when one event loop ends and another begins.
 
     Args:
         limit: How many slots there are.

@@ -1,8 +1,8 @@
-"""The byte stream of both edges: a non-blocking socket that is tried first and waited for only when it would block.
+"""The byte stream of both edges: a non-blocking socket, tried first and waited for only when it would block.
 
-Counting `bytes_sent`. The bytes of a write are counted *before* the system call and those that were not taken are given
-back after it. An interrupt (a signal handler that raises) can fall between the call and the next line; then too many are
-counted, never too few, and too many only turns "not sent" into "unknown".
+Counting `bytes_sent`. The bytes of a write are counted *before* the system call and those that were not taken
+are given back after it. An interrupt (a signal handler that raises) can fall between the call and the next
+line; then too many are counted, never too few, and too many only turns "not sent" into "unknown".
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mailkit.errors import ConnectError
 
 if TYPE_CHECKING:
     from mailkit.edge.base import TLS, TLSInfo
+    from mailkit.edge.tls import TLSChannel
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["WANT_READ", "WANT_WRITE", "Channel", "PlainChannel", "SocketStream"]
@@ -24,17 +25,19 @@ __all__ = ["WANT_READ", "WANT_WRITE", "Channel", "PlainChannel", "SocketStream"]
 WANT_WRITE: Final = 0
 WANT_READ: Final = -1
 
-_RECEIVE_SIZE = 16 * 1024  # one TLS record; replies are far smaller, and a larger buffer costs more to allocate
+_RECEIVE_SIZE = (
+    16 * 1024
+)  # one TLS record; replies are far smaller, and a larger buffer costs more to allocate
 _BLOCK = 64 * 1024
 
-# A peer that takes and gives without delay must not starve an event loop: after so many bytes without a real wait the
-# other tasks get their turn. A call counts as 2 KiB, so 32 small ones do too.
+# A peer that takes and gives without delay must not starve an event loop: after so many bytes without a real
+# wait the other tasks get their turn. A call counts as 2 KiB, so 32 small ones do too.
 _TURN = 64 * 1024
 _CALL = 2 * 1024
 
 
 class Channel(Protocol):
-    """How bytes get in and out of a non-blocking socket. Every call returns at once, OSErrors come out as they are."""
+    """How bytes get in and out of a non-blocking socket: at once, and with OSErrors as they are."""
 
     @property
     def socket(self) -> socket.socket:
@@ -73,26 +76,30 @@ class PlainChannel:
         self.block = _BLOCK
 
     def send(self, data: memoryview) -> int:
+        """Write what the kernel takes."""
         try:
             return self.socket.send(data)
         except BlockingIOError:
             return WANT_WRITE
 
     def receive(self, size: int) -> bytes | int:
+        """Read what has arrived."""
         try:
             return self.socket.recv(size)
         except BlockingIOError:
             return WANT_READ
 
     def has_input(self) -> bool:
+        """Whether something has arrived."""
         return ready_now(self.socket.fileno())
 
     def lost(self, error: OSError, peer: str) -> ConnectError:
+        """Return the error to raise."""
         return connection_lost(error, peer)
 
 
 class SocketStream:
-    """A connected socket, in clear or inside TLS. It belongs to one task or thread at a time, but for :meth:`close`.
+    """A connected socket, in clear or inside TLS: one task or thread at a time uses it, but any may close it.
 
     Args:
         sock: A connected socket; the stream owns it from now on.
@@ -104,7 +111,7 @@ class SocketStream:
     __slots__ = ("_channel", "_contexts", "_run", "_sent", "_unfinished", "_waiter", "peer", "tls_info")
 
     def __init__(self, sock: socket.socket, peer: str, waiter: Waiter, contexts: dict[TLS, Any]) -> None:
-        sock.setblocking(False)
+        sock.settimeout(0.0)
         self._channel: Channel = PlainChannel(sock)
         self._waiter = waiter
         self._contexts = contexts
@@ -123,7 +130,9 @@ class SocketStream:
         """Write all of `data`."""
         if self._unfinished:
             # What is on the wire ends in the middle of something, inside TLS even in the middle of a record.
-            raise ConnectError(f"an earlier write to {self.peer} was not finished; close the connection and connect again")
+            raise ConnectError(
+                f"an earlier write to {self.peer} was not finished; close the connection and connect again"
+            )
         view = memoryview(data).cast("B")
         channel = self._channel
         self._unfinished = True
@@ -165,24 +174,29 @@ class SocketStream:
                 raise timed_out(f"nothing came from {self.peer}")
 
     def has_input(self) -> bool:
-        """Whether a byte or the end of the stream has arrived, or the stream is closed: takes no time and reads nothing."""
+        """Whether a byte or the end of the stream has arrived: takes no time and reads nothing."""
+        # A stream that this side has closed has come to its end too.
         return self._channel.socket.fileno() < 0 or self._channel.has_input()
 
     async def start_tls(self, tls: TLS, host: str, *, deadline: float) -> None:
-        """Turn the stream into TLS. When it fails, the stream is closed: nothing may go on in clear by mistake."""
+        """Turn the stream into TLS. Failing closes it: nothing may go on in clear by mistake."""
         from mailkit.edge import tls as with_tls  # loads ssl
 
         try:
             context = await with_tls.context_for(tls, self._contexts, self._waiter)
-            channel = with_tls.wrap(self._channel, context, tls.server_hostname or host, self.peer)
-            self._channel = channel
-            while (wanted := channel.handshake(self.peer)) is not None:
-                if not await self._wait(wanted, deadline):
-                    raise timed_out(f"{self.peer} did not finish the TLS handshake", "tls")
+            self._channel = channel = with_tls.wrap(
+                self._channel, context, tls.server_hostname or host, self.peer
+            )
+            await self._shake_hands(channel, deadline)
+            self.tls_info = channel.info()
         except BaseException:
             await self.close()
             raise
-        self.tls_info = channel.info()
+
+    async def _shake_hands(self, channel: TLSChannel, deadline: float) -> None:
+        while (wanted := channel.handshake(self.peer)) is not None:
+            if not await self._wait(wanted, deadline):
+                raise timed_out(f"{self.peer} did not finish the TLS handshake", "tls")
 
     async def close(self) -> None:
         """Close at once; never fails, never waits for the peer."""
@@ -192,8 +206,8 @@ class SocketStream:
             return
         self._waiter.closing(fd)
         with contextlib.suppress(OSError):
-            # Wakes a thread that is blocked in poll() on this socket. Not SSLSocket.shutdown, which forgets the TLS
-            # state first: a writer in another thread would then go on in clear.
+            # Wakes a thread that is blocked in poll() on this socket. Not SSLSocket.shutdown, which forgets
+            # the TLS state first: a writer in another thread would then go on in clear.
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
         self.abandon()
 

@@ -1,8 +1,8 @@
 """What a socket needs of an edge: to wait, to let others run, and to run something slow elsewhere.
 
-:class:`mailkit.edge.stream.SocketStream` and the connecting code are written once against this protocol. Sockets are
-non-blocking and tried first; only what would block waits here. So byte counts are exact in every colour, and a pooled
-socket belongs to no event loop.
+:class:`mailkit.edge.stream.SocketStream` and the connecting code are written once against this protocol.
+Sockets are non-blocking and tried first; only what would block waits here. So byte counts are exact in every
+colour, and a pooled socket belongs to no event loop.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class Waiter(Protocol):
         """Wait until a write would not block; False when the deadline passes first."""
         ...
 
-    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
-        """Wait until at least one descriptor is ready, and return those that are; none when the deadline passes first."""
+    async def any_ready(
+        self, readers: Collection[int], writers: Collection[int], deadline: float
+    ) -> set[int]:
+        """Wait until a descriptor is ready and return all that are; none when the deadline passes first."""
         ...
 
     async def pause(self) -> None:
@@ -45,7 +47,7 @@ class Waiter(Protocol):
         ...
 
     async def in_abandoned_thread(self, function: Callable[[], T], deadline: float) -> T | None:
-        """Run what may block for ever; None when the deadline passes first, and the thread is left to itself."""
+        """Run what may block for ever; None, the thread left to itself, when the deadline passes first."""
         ...
 
     def closing(self, fd: int) -> None:
