@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mailkit.message import Message
 
-__all__ = ["Outcome", "Receipt", "RecipientResult", "Status"]
+__all__ = ["Outcome", "Progress", "Receipt", "RecipientResult", "Status"]
 
 Status = Literal["accepted", "deferred", "rejected", "not_sent", "unknown"]
 """What became of a message for one recipient; see ``mailkit.errors.DeliveryOutcome``."""
@@ -151,3 +151,18 @@ class Outcome:
     def ok(self) -> bool:
         """Whether at least one recipient was accepted."""
         return self.receipt is not None
+
+
+@frozen(kw_only=True)
+class Progress:
+    """How far ``send_many`` has come.
+
+    Args:
+        done: Messages with an outcome.
+        failed: How many of them no recipient was accepted for.
+        latest: The outcome of the latest one.
+    """
+
+    done: int
+    failed: int
+    latest: Outcome

@@ -83,7 +83,8 @@ class Capabilities:
     def everything(cls) -> Capabilities:
         """Return the capabilities of a transport that keeps messages as they are."""
         many = 1_000_000_000
-        return cls(**{each.name: many if each.type == "int" else True for each in fields(cls)})
+        most: dict[str, Any] = {each.name: many if each.type == "int" else True for each in fields(cls)}
+        return cls(**most)
 
     @classmethod
     def rfc5322(cls, *, smtputf8: bool = True) -> Capabilities:
@@ -189,13 +190,19 @@ class Channel:
 
     async def send_many(
         self,
-        messages: AsyncIterator[Message],
+        messages: AsyncIterator[Message | Outcome],
         *,
         connections: int = 1,  # noqa: ARG002 - for transports that can use them
         window: int | None = None,  # noqa: ARG002
     ) -> AsyncIterator[Outcome]:
-        """Deliver a stream of messages; yield one outcome for each, in order."""
+        """Deliver a stream of messages; yield one outcome for each, in order.
+
+        What was found wrong with a message before it came here comes as its outcome, and is passed on in its place.
+        """
         async for message in messages:
+            if isinstance(message, Outcome):
+                yield message
+                continue
             try:
                 receipt = await self.send(message, Envelope.from_message(message))
             except MailkitError as error:
@@ -324,7 +331,7 @@ class TransportURL:
             try:
                 values[key] = known[key](text)
             except (ValueError, KeyError):
-                kind = {seconds: "a positive number of seconds", whole: "a positive whole number", switch: "on or off"}
+                kind: dict[Callable[[str], Any], str] = {seconds: "a positive number of seconds", whole: "a positive whole number", switch: "on or off"}
                 wanted = kind.get(known[key], "valid")
                 msg = f"the parameter {name!r} of {self.scheme}:// is not {wanted}"
                 raise ConfigurationError(msg) from None

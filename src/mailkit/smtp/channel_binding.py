@@ -63,7 +63,6 @@ def tls_server_end_point(certificate: bytes) -> bytes | None:
 
 @frozen
 class _Element:
-    tag: int
     content: bytes
     rest: bytes
     """What follows the element."""
@@ -100,7 +99,7 @@ def _read(data: bytes, tag: int) -> _Element:
     end = start + length
     if end > len(data):
         raise ValueError("the element is cut off")
-    return _Element(tag, data[start:end], data[end:])
+    return _Element(data[start:end], data[end:])
 
 
 def _dotted(content: bytes) -> str:

@@ -81,13 +81,13 @@ def _literal_forms(value: str) -> Iterator[str]:
 
 
 def _within_base64(value: str) -> Iterator[str]:
-    # Wherever a message holds the secret, base64 cuts it at one of three alignments; of each only the characters
-    # that the secret alone decides can be known.
+    # Wherever a message holds the secret, base64 cuts it at one of three alignments; of each, only the characters
+    # that the secret alone decides are known: those that share no bit with what stands before or after.
     data = value.encode("utf-8", "surrogatepass")
-    for lead in range(3):
-        whole = (len(data) + lead) // 3 * 4  # characters of complete groups
+    for lead, skipped in enumerate((0, 2, 3)):
+        decided = (lead + len(data)) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            core = encode(bytes(lead) + data).decode("ascii")[4 if lead else 0 : whole]
+            core = encode(bytes(lead) + data).decode("ascii")[skipped:decided]
             if len(core) >= _LONG_ENOUGH:
                 yield core
 

@@ -1,0 +1,67 @@
+"""Which class serves which URL scheme: ours by one line each, third parties' by an entry point."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mailkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mailkit.transport import Transport, TransportURL
+
+__all__ = ["ENTRY_POINTS", "FromURL", "schemes", "transport_class"]
+
+ENTRY_POINTS: Final = "mailkit.transports"
+"""The entry-point group in which a package names its transports, as ``acme = "acme_mail:Acme"``."""
+
+_OURS: Final = {
+    "console": "mailkit.local:ConsoleTransport",
+    "file": "mailkit.local:FileTransport",
+    "maildir": "mailkit.local:MaildirTransport",
+    "memory": "mailkit.local:MemoryTransport",
+    "null": "mailkit.local:NullTransport",
+    "sendmail": "mailkit.local:SendmailTransport",
+    "smtp": "mailkit.smtp.transport:SMTP",
+    "smtps": "mailkit.smtp.transport:SMTP",
+}
+
+
+class FromURL(Protocol):
+    """A class that makes a transport from a URL."""
+
+    def from_url(self, url: TransportURL) -> Transport:
+        """Return the transport that the URL describes."""
+        ...
+
+
+def transport_class(scheme: str) -> FromURL:
+    """Return the class that serves a URL scheme; only that class's module is imported.
+
+    Raises:
+        ConfigurationError: Nobody serves it, or the package that does cannot be imported.
+    """
+    if scheme in _OURS:
+        module, _, name = _OURS[scheme].partition(":")
+        found: Any = getattr(import_module(module), name)
+        return found  # type: ignore[no-any-return]
+    for entry_point in _entry_points():
+        if entry_point.name == scheme:
+            try:
+                return entry_point.load()  # type: ignore[no-any-return]
+            except (ImportError, AttributeError) as error:
+                msg = f"{scheme}:// is served by {entry_point.value}, which cannot be imported: {error}"
+                raise ConfigurationError(msg) from error
+    msg = f"no transport serves {scheme}://; known are: {', '.join(schemes())}"
+    raise ConfigurationError(msg)
+
+
+def schemes() -> tuple[str, ...]:
+    """Return every scheme that can be used here, sorted."""
+    return tuple(sorted({*_OURS, *(entry_point.name for entry_point in _entry_points())}))
+
+
+def _entry_points() -> Any:  # noqa: ANN401 - importlib.metadata takes 20 ms and is needed only here
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return entry_points(group=ENTRY_POINTS)

@@ -1,0 +1,129 @@
+"""SMTP at work: a pool of sessions to one server, and messages on their way through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailkit.mime import render
+from mailkit.smtp.conversation import Conversation
+from mailkit.smtp.extensions import Extensions
+from mailkit.smtp.handshake import shake_hands
+from mailkit.smtp.pool import Pool
+from mailkit.smtp.raw import RawContent
+from mailkit.smtp.session import Session
+from mailkit.smtp.verdict import receipt_or_error
+from mailkit.transport import Channel, ServerInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
+    from mailkit.message import Message
+    from mailkit.receipt import Receipt
+    from mailkit.smtp.delivery import Content, Delivered
+    from mailkit.smtp.transport import SMTP
+
+__all__ = ["SMTPChannel"]
+
+
+class SMTPChannel(Channel):
+    """The connections to one server, and what is sent over them.
+
+    Args:
+        transport: Which server, and how.
+        edge: What all I/O goes through.
+    """
+
+    def __init__(self, transport: SMTP, edge: Edge) -> None:
+        super().__init__(transport)
+        self._name = str(transport)
+        self._edge = edge
+        self._server = transport
+        self._options = transport.options()
+        self._pool = Pool(edge, self._connect, transport.pool)
+        # What the server said last. Before it said anything, a message is written so that every server can take it.
+        self._extensions = Extensions.none()
+
+    async def _connect(self) -> Session:
+        server, timeouts = self._server, self._options.timeouts
+        timeout = self._edge.timeout if timeouts.connect is None else timeouts.connect
+        stream = await self._edge.connect_tcp(
+            server.host, server.effective_port, deadline=self._edge.now() + timeout, source_address=server.source_address
+        )
+        conversation = Conversation(stream, self._edge, self._options)
+        try:
+            handshake = await shake_hands(conversation)
+        except BaseException:
+            await conversation.close()
+            raise
+        self._extensions = handshake.extensions
+        return Session(conversation, handshake)
+
+    async def send(self, message: Message, envelope: Envelope) -> Receipt:
+        """Deliver one message over a pooled connection.
+
+        Raises:
+            UnsupportedFeatureError: SMTP, or this server, cannot express what the message asks for.
+            DeliveryError: No recipient was accepted.
+        """
+        self._server.capabilities.check(message, envelope, transport=self._name)
+        content = self._render(message, envelope, self._extensions)
+        delivered = await self._deliver(envelope, content, message)
+        return receipt_or_error(delivered, transport=self._name, message_id=message.message_id or "")
+
+    async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
+        """Deliver prepared RFC 5322 bytes as they are.
+
+        Raises:
+            MessageError: They are not fit to be sent unchanged.
+            DeliveryError: No recipient was accepted.
+        """
+        content = await self._edge.in_thread(lambda: RawContent.read(data))
+        delivered = await self._deliver(envelope, content, None)
+        return receipt_or_error(delivered, transport=self._name, message_id=content.message_id)
+
+    async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
+        for fresh in (False, True):
+            session = await self._pool.acquire(fresh=fresh)
+            reused = session.messages > 0
+            try:
+                extensions = session.handshake.extensions
+                if message is not None and content.body_type == "8BITMIME" and not extensions.eight_bit_mime:
+                    content = self._render(message, envelope, extensions)  # another machine behind the same name
+                delivered = await session.deliver(envelope, content)
+            finally:
+                await self._pool.release(session)
+            # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
+            if not (reused and delivered.is_stale):
+                break
+        return delivered
+
+    @staticmethod
+    def _render(message: Message, envelope: Envelope, extensions: Extensions) -> Content:
+        return render(message, eight_bit=extensions.eight_bit_mime, smtputf8=envelope.needs_smtputf8)
+
+    async def verify(self) -> ServerInfo:
+        """Connect, negotiate TLS and authenticate, and say what was learned.
+
+        Raises:
+            DeliveryError: One of these failed.
+        """
+        session = await self._pool.acquire(fresh=True)
+        await self._pool.release(session)
+        handshake = session.handshake
+        return ServerInfo(
+            transport=self._name,
+            host=handshake.host or self._server.host,
+            tls_version=handshake.tls_info.version if handshake.tls_info else None,
+            tls_cipher=handshake.tls_info.cipher if handshake.tls_info else None,
+            extensions=tuple(
+                " ".join((keyword, *parameters)) for keyword, parameters in handshake.extensions.keywords.items()
+            ),
+            mechanisms=handshake.extensions.auth_mechanisms,
+            authenticated=handshake.mechanism,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()

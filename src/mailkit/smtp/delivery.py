@@ -1,0 +1,308 @@
+"""A message over a conversation: which bytes go together, what is waited for, and where the commit point lies.
+
+Three ways, by what the server offers (each line is one round trip; RFC 2920, RFC 3030):
+
+=================  ====================================================
+CHUNKING           ``[MAIL RCPT* BDAT n LAST content]``
+PIPELINING         ``[MAIL RCPT* DATA]`` ``[content .]``
+neither            ``[MAIL]`` ``[RCPT]``… ``[DATA]`` ``[content .]``
+=================  ====================================================
+
+Content of more than :data:`ONE_WRITE` bytes waits for the answers to its envelope.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from attrs import frozen
+
+from mailkit.errors import DeliveryError, RejectedError, UnsupportedFeatureError
+from mailkit.receipt import RecipientResult
+from mailkit.smtp import commands
+from mailkit.smtp.data import bdat_pieces, data_pieces
+from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
+from mailkit.smtp.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.envelope import Envelope
+    from mailkit.reply import Reply
+    from mailkit.smtp.conversation import Conversation
+    from mailkit.smtp.extensions import Extensions
+
+__all__ = ["Content", "Delivered", "Delivery"]
+
+ONE_WRITE: Final = 64 * 1024
+"""Bytes of content that go out with their envelope. More waits until a recipient was accepted, so that a refusal costs no
+upload and what is in flight stays below the socket buffers (RFC 2920 §3.1 warns of the deadlock)."""
+
+MAX_RECIPIENTS: Final = 100
+"""Recipients of one transaction where the server says nothing else: what each must take (RFC 5321 §4.5.3.1.8)."""
+
+MAX_CHUNKS_IN_FLIGHT: Final = 16
+"""Unanswered BDATs. Their replies must fit into the socket buffers, or both sides would stand still writing."""
+
+
+class Content(Protocol):
+    """The message as this server will get it."""
+
+    @property
+    def size(self) -> int:
+        """Octets, exactly."""
+        ...
+
+    @property
+    def body_type(self) -> Literal["7BIT", "8BITMIME", "BINARYMIME"]:
+        """What its bytes ask of the server."""
+        ...
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether its header section holds raw UTF-8."""
+        ...
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The bytes in blocks, the same ones each time."""
+        ...
+
+
+@frozen
+class Delivered:
+    """What became of each recipient, and what went wrong on the way.
+
+    Args:
+        results: One for each recipient, in the envelope's order.
+        error: What ended the conversation before its end, where something did.
+        reply: The server's answer to the content, where there was one.
+    """
+
+    results: tuple[RecipientResult, ...]
+    error: DeliveryError | None = None
+    reply: Reply | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody got anything, and no reply but "I am closing" says why."""
+        return all(result.status == "not_sent" and result.code in {None, SERVICE_CLOSING} for result in self.results)
+
+
+class Delivery:
+    """One message on its way over one conversation.
+
+    Args:
+        conversation: It has shaken hands and is quiet.
+        extensions: What the server offers.
+        envelope: Who gets the message.
+        content: The message.
+        cautious: The connection was idle for so long that it may be dead without our knowing: the content waits until MAIL was
+            answered, so that a dead connection is noticed before the commit point.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        extensions: Extensions,
+        envelope: Envelope,
+        content: Content,
+        *,
+        cautious: bool = False,
+    ) -> None:
+        self._conversation = conversation
+        self._engine = conversation.engine
+        self._options = conversation.options
+        self._extensions = extensions
+        self._envelope = envelope
+        self._content = content
+        self._cautious = cautious
+        self._smtputf8 = envelope.needs_smtputf8 or content.needs_smtputf8
+        self._pipelining = extensions.pipelining and self._options.pipelining
+        self._chunking = extensions.chunking and self._options.chunking
+        self._results: dict[str, RecipientResult] = {}
+        self._transaction: Transaction | None = None
+        self.needs_reset = False  # a transaction is left open that must not become part of the next one
+
+    async def run(self) -> Delivered:
+        """Deliver.
+
+        Raises:
+            UnsupportedFeatureError: The server lacks an extension that the message needs; nothing was written.
+            RejectedError: The message is larger than the server takes; nothing was written.
+        """
+        self._check_extensions()
+        self._check_size()
+        limit = min(self._extensions.limits.rcpt_max or MAX_RECIPIENTS, MAX_RECIPIENTS)
+        waiting = self._envelope.rcpt_to
+        self._check_all_or_nothing(len(waiting), limit)
+        reply: Reply | None = None
+        while waiting:
+            transaction = self._transaction = Transaction(waiting[:limit], chunked=self._chunking)
+            try:
+                await self._transact(transaction)
+            except DeliveryError as error:
+                return Delivered(self.results(), error, reply)
+            self._enter(transaction)
+            reply = transaction.content_reply or reply
+            self.needs_reset = transaction.is_open
+            if transaction.is_closing:
+                self._conversation.is_usable = False
+            if not self._conversation.is_usable:
+                break
+            # Each round decides at least one recipient (there is no overflow unless one was accepted), so this ends.
+            waiting = transaction.overflow() + waiting[limit:]
+            if waiting and self.needs_reset and not await self._conversation.reset():
+                break
+        return Delivered(self.results(), None, reply)
+
+    def results(self) -> tuple[RecipientResult, ...]:
+        """Return what became of each recipient so far; it may be asked at any moment, also when everything was cancelled."""
+        if self._transaction is not None:
+            self._enter(self._transaction)
+        return tuple(
+            self._results.get(address.addr_spec, RecipientResult(address.addr_spec, status="not_sent"))
+            for address in self._envelope.rcpt_to
+        )
+
+    def _enter(self, transaction: Transaction) -> None:
+        for result in transaction.results(self._conversation.bytes_sent):
+            self._results[result.address] = result
+
+    # -- before the first byte -------------------------------------------------------------------------------------------
+
+    def _check_extensions(self) -> None:
+        needs = {
+            "SMTPUTF8": self._smtputf8 and not self._extensions.smtputf8,
+            "8BITMIME": self._content.body_type == "8BITMIME" and not self._extensions.eight_bit_mime,
+            "BINARYMIME": self._content.body_type == "BINARYMIME"
+            and not (self._extensions.binary_mime and self._chunking),
+        }
+        for keyword, missing in needs.items():
+            if missing:
+                raise UnsupportedFeatureError(
+                    f"the server {self._options.host} does not offer {keyword}, which this message needs; nothing was sent. "
+                    "Use addresses and raw content in ASCII, or another server",
+                    feature=keyword.lower(),
+                    transport=self._options.host,
+                )
+
+    def _check_size(self) -> None:
+        limit = self._extensions.size_limit
+        if limit is not None and self._content.size > limit:
+            raise RejectedError(
+                f"the message has {self._content.size:,} bytes and {self._options.host} takes at most {limit:,}; nothing was sent. "
+                "Attach less, or send a link",
+                phase="mail",
+                recipients=[RecipientResult(path.addr_spec, status="rejected") for path in self._envelope.rcpt_to],
+            )
+
+    def _check_all_or_nothing(self, count: int, limit: int) -> None:
+        if self._options.recipients == "all" and count > limit:
+            raise RejectedError(
+                f'recipients="all" needs one transaction, and {self._options.host} takes {limit} recipients in one, not {count}; '
+                "nothing was sent. Send to fewer at once",
+                phase="rcpt",
+                recipients=[RecipientResult(path.addr_spec, status="not_sent") for path in self._envelope.rcpt_to],
+            )
+
+    # -- one transaction -------------------------------------------------------------------------------------------------
+
+    async def _transact(self, transaction: Transaction) -> None:
+        small = self._content.size <= ONE_WRITE
+        together = self._pipelining and self._options.recipients == "any"
+        if together and self._chunking and small and not self._cautious:
+            self._expect_envelope(transaction)
+        elif together and not self._chunking:
+            self._expect_envelope(transaction)
+            self._engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
+            await self._settle()
+        else:
+            await self._ask_envelope(transaction)
+            unwanted = transaction.refused_recipients and self._options.recipients == "all"
+            if transaction.is_refused or not transaction.accepted_recipients or unwanted:
+                return
+            if not self._chunking:
+                await self._conversation.ask(commands.data(), Expected(Awaited.DATA, transaction))
+        self._cautious = False  # this connection is alive
+        if self._chunking:
+            await self._write(transaction, bdat_pieces(self._content.iter_bytes(), self._content.size))
+        elif not transaction.is_refused and not transaction.accepted_recipients:
+            # 354 although every RCPT failed: whatever we wrote now could be taken for a message, even an empty one.
+            self._conversation.is_usable = False
+        elif not transaction.is_refused:
+            self._engine.await_answer(Expected(Awaited.CONTENT, transaction))
+            await self._write(transaction, data_pieces(self._content.iter_bytes()))
+
+    def _envelope_lines(self, transaction: Transaction) -> Iterator[tuple[bytes, Expected]]:
+        body = None if self._content.body_type == "7BIT" else self._content.body_type
+        size = self._content.size if "SIZE" in self._extensions else None
+        mail = commands.mail(self._envelope.mail_from, size=size, body=body, smtputf8=self._smtputf8)
+        yield mail, Expected(Awaited.MAIL, transaction)
+        for index, recipient in enumerate(transaction.recipients):
+            yield commands.rcpt(recipient, smtputf8=self._smtputf8), Expected(Awaited.RCPT, transaction, index)
+
+    def _expect_envelope(self, transaction: Transaction) -> None:
+        for line, expected in self._envelope_lines(transaction):
+            self._engine.expect(line, expected)
+
+    async def _ask_envelope(self, transaction: Transaction) -> None:
+        if self._pipelining:
+            self._expect_envelope(transaction)
+            await self._settle()
+            return
+        for line, expected in self._envelope_lines(transaction):
+            await self._conversation.ask(line, expected)
+            if transaction.is_refused:
+                return
+
+    async def _settle(self) -> None:
+        """Write what is queued and read until nothing is awaited any more."""
+        timeout = self._options.timeouts.command
+        await self._conversation.flush(timeout)
+        while self._engine.awaiting:
+            await self._conversation.read(self._conversation.deadline(timeout))
+
+    # -- the content -----------------------------------------------------------------------------------------------------
+
+    async def _write(self, transaction: Transaction, pieces: Iterator[bytes]) -> None:
+        piece = next(pieces)
+        for following in pieces:
+            self._queue(transaction, piece, last=False)
+            if not await self._may_go_on(transaction):
+                return
+            piece = following
+        # Everything before this piece may be lost without harm. Its last byte is the commit point.
+        self._queue(transaction, piece, last=True)
+        await self._conversation.flush_committing(transaction)
+        deadline = self._conversation.content_deadline()
+        while not transaction.is_complete:
+            await self._conversation.read(deadline)
+
+    def _queue(self, transaction: Transaction, piece: bytes, *, last: bool) -> None:
+        if self._chunking:
+            shown = piece[: piece.index(b"\r")].decode("ascii")
+            what = Awaited.CONTENT if last else Awaited.CHUNK
+            self._engine.expect(piece, Expected(what, transaction), shown=shown)
+        else:
+            self._engine.content(piece, shown=f"({self._content.size:,} octets of content)" if last else None)
+
+    async def _may_go_on(self, transaction: Transaction) -> bool:
+        """Write a block; return whether the server still wants the rest."""
+        try:
+            await self._conversation.flush(self._options.timeouts.data_block)
+            await self._conversation.read_waiting()
+            # A DATA's content awaits its one answer all the time; of BDATs only some may be unanswered.
+            in_flight = MAX_CHUNKS_IN_FLIGHT if self._pipelining else 0
+            while self._chunking and self._engine.awaiting > in_flight:
+                await self._conversation.read(self._conversation.deadline(self._options.timeouts.command))
+        except DeliveryError:
+            # Often the server has said why before it stopped reading, and the reason is worth more than the broken pipe.
+            with suppress(DeliveryError):
+                await self._conversation.read_waiting()
+            if not transaction.is_refused:
+                raise
+        if transaction.is_refused:
+            self._conversation.is_usable = False
+            return False
+        return True

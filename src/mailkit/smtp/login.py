@@ -1,0 +1,60 @@
+"""Whose credentials a connection uses, and where a fresh token comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import field, frozen
+
+from mailkit.secret import Secret
+from mailkit.smtp.mechanisms import Credentials
+
+if TYPE_CHECKING:
+    from mailkit.edge import Edge
+
+__all__ = ["Login", "TokenSource"]
+
+TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
+"""Returns an OAuth 2.0 access token: asked for each new connection, and once more when the server refuses the token."""
+
+
+@frozen(kw_only=True)
+class Login:
+    """Who logs in, and with what.
+
+    Args:
+        username: The authentication identity.
+        password: For the mechanisms that want one.
+        token: An OAuth 2.0 access token, or a function that returns one.
+
+    Raises:
+        ConfigurationError: They hold what no mechanism could carry.
+    """
+
+    username: str
+    password: Secret | None = field(default=None, repr=False)
+    token: Secret | TokenSource | None = field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not callable(self.token):
+            Credentials(self.username, password=self.password, token=self.token)
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether asking again may give another token."""
+        return callable(self.token)
+
+    async def credentials(self, edge: Edge) -> Credentials:
+        """Return what to log in with now.
+
+        Raises:
+            ConfigurationError: The function's token is not one.
+        """
+        if not callable(self.token):
+            return Credentials(self.username, password=self.password, token=self.token)
+        token = await edge.in_thread(self.token)  # it may ask an authorization server
+        if isawaitable(token):
+            token = await token
+        return Credentials(self.username, token=Secret(token))

@@ -1,0 +1,109 @@
+"""A connection that has shaken hands: it delivers message after message until something is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from mailkit.errors import ConnectError, MailkitError, OutcomeUnknownError
+from mailkit.smtp import commands
+from mailkit.smtp.delivery import Delivered, Delivery
+from mailkit.smtp.engine import Awaited, Expected
+
+if TYPE_CHECKING:
+    from mailkit.envelope import Envelope
+    from mailkit.smtp.conversation import Conversation
+    from mailkit.smtp.delivery import Content
+    from mailkit.smtp.handshake import Handshake
+
+__all__ = ["Session"]
+
+DOUBTFUL_AFTER: Final = 5.0
+"""Seconds without traffic after which a connection may have died unseen (a NAT or firewall forgot it, a server was replaced):
+the content then waits until MAIL is answered, which costs one round trip, once."""
+
+
+class Session:
+    """A pooled connection.
+
+    Args:
+        conversation: The connection.
+        handshake: What it settled on.
+    """
+
+    def __init__(self, conversation: Conversation, handshake: Handshake) -> None:
+        self._conversation = conversation
+        self._needs_reset = False
+        self.handshake = handshake
+        self.messages = 0
+        self.opened_at = self.used_at = conversation.edge.now()
+        self.pid = os.getpid()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another message may go over it: it takes no time to ask, and costs no round trip."""
+        return self._conversation.is_quiet
+
+    async def prepare(self) -> bool:
+        """Clear what the last transaction may have left behind; return whether the session can be used."""
+        if self._needs_reset:
+            self._needs_reset = False
+            return await self._conversation.reset()
+        return True
+
+    async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
+        """Deliver one message.
+
+        A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what became
+        of the message: a ``delivery`` attribute with the error that would have been raised, and a note.
+
+        Raises:
+            UnsupportedFeatureError: The server lacks an extension that the message needs.
+            RejectedError: The message is larger than the server takes.
+        """
+        conversation = self._conversation
+        before = conversation.bytes_sent
+        cautious = self.messages > 0 and conversation.edge.now() - self.used_at > DOUBTFUL_AFTER
+        delivery = Delivery(conversation, self.handshake.extensions, envelope, content, cautious=cautious)
+        try:
+            delivered = await delivery.run()
+        except MailkitError:
+            # Refused here before anything was written, or the content broke off in the middle of it.
+            conversation.is_usable = conversation.is_usable and conversation.bytes_sent == before and conversation.is_quiet
+            raise
+        except BaseException as interruption:
+            conversation.is_usable = False
+            _annotate(interruption, delivery)
+            raise
+        if delivered.error is not None:
+            conversation.is_usable = False
+        self._needs_reset = delivery.needs_reset
+        self.messages += 1
+        self.used_at = conversation.edge.now()
+        return delivered
+
+    async def close(self) -> None:
+        """Say goodbye, where the connection is in a state to hear it, and close; never waits for the answer."""
+        try:
+            if self.pid == os.getpid() and self._conversation.is_quiet:
+                self._conversation.engine.expect(commands.quit(), Expected(Awaited.QUIT))
+                await self._conversation.flush(GOODBYE)
+        except MailkitError:
+            pass  # it was the last word anyway, and nothing depends on it
+        finally:
+            await self._conversation.close()
+
+    def abandon(self) -> None:
+        """Forget a connection that belongs to the parent process, without a byte on it."""
+        self._conversation.abandon()
+
+
+GOODBYE: Final = 1.0  # seconds to get QUIT into the socket buffer, where it goes at once unless the peer is gone
+
+
+def _annotate(interruption: BaseException, delivery: Delivery) -> None:
+    results = delivery.results()
+    kind = OutcomeUnknownError if any(result.status == "unknown" for result in results) else ConnectError
+    summary = "; ".join(map(str, results))
+    interruption.add_note(f"mailkit: interrupted during delivery, which left: {summary}")
+    interruption.__dict__["delivery"] = kind(f"interrupted: {summary}", recipients=results)

@@ -1,0 +1,162 @@
+"""The ledger of one mail transaction: who was asked for, what the server answered, and so what became of each recipient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailkit.receipt import RecipientResult
+from mailkit.smtp.engine import SERVICE_CLOSING, Answer, Awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailkit.address import Address
+    from mailkit.receipt import Status
+    from mailkit.reply import Reply
+
+__all__ = ["Transaction"]
+
+_TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
+_TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
+
+
+class Transaction:
+    """One MAIL, its RCPTs and their content, with every answer to them.
+
+    The commit point is a position in the stream of bytes sent: the last byte of what permits delivery (the final dot, or the
+    last byte of ``BDAT … LAST``). Whoever knows how many bytes may have left knows on which side of it the message is.
+
+    Args:
+        recipients: The forward-paths, in the order of their RCPTs.
+        chunked: Whether the content goes by BDAT.
+        lmtp: Whether the content is answered once for each accepted recipient (RFC 2033 §4.2).
+    """
+
+    def __init__(self, recipients: Sequence[Address], *, chunked: bool = False, lmtp: bool = False) -> None:
+        self.recipients = tuple(recipients)
+        self.chunked = chunked
+        self.commit_at: int | None = None
+        self._lmtp = lmtp
+        self._rcpt: list[Reply | None] = [None] * len(self.recipients)
+        self._refusal: tuple[Awaited, Reply] | None = None
+        self._content: list[Reply] = []
+        self._mail_accepted = False
+
+    def record(self, answer: Answer) -> None:
+        """Enter an answer to one of this transaction's commands."""
+        what = answer.expected.what
+        if what is Awaited.RCPT:
+            self._rcpt[answer.expected.index] = answer.reply
+        elif what is Awaited.CONTENT:
+            self._content.append(answer.reply)
+        elif not answer.is_positive:
+            # The first refusal is the reason; what follows it in a pipelined group only repeats it (503, 554).
+            self._refusal = self._refusal or (what, answer.reply)
+        elif what is Awaited.MAIL:
+            self._mail_accepted = True
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether MAIL, DATA or content was answered with no: nothing more of this transaction needs to be written."""
+        return self._refusal is not None or self.is_closing or any(not reply.is_positive for reply in self._content)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server may still hold this transaction open, so that only RSET clears it.
+
+        The final dot ends a transaction whatever its answer (RFC 5321 §4.1.1.4); a refused BDAT leaves an indeterminate state
+        (RFC 3030 §2).
+        """
+        ended = any(reply.is_positive for reply in self._content) or (self._content and not self.chunked)
+        return self._mail_accepted and not ended
+
+    @property
+    def accepted_recipients(self) -> int:
+        """How many RCPTs were answered with yes."""
+        return sum(reply is not None and reply.is_positive for reply in self._rcpt)
+
+    @property
+    def refused_recipients(self) -> int:
+        """How many RCPTs were answered with no."""
+        return sum(reply is not None and not reply.is_positive for reply in self._rcpt)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server said 421 to any of it, and so hangs up."""
+        replies = [*self._rcpt, self._refusal and self._refusal[1], *self._content]
+        return any(reply is not None and reply.code == SERVICE_CLOSING for reply in replies)
+
+    def more_answers(self) -> bool:
+        """Whether the content will be answered once more after the answer now at hand."""
+        return self._lmtp and len(self._content) + 1 < self.accepted_recipients
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the content was answered as often as it will be."""
+        return len(self._content) >= (max(1, self.accepted_recipients) if self._lmtp else 1)
+
+    @property
+    def content_reply(self) -> Reply | None:
+        """The last answer to the content, where there was one."""
+        return self._content[-1] if self._content else None
+
+    def overflow(self) -> tuple[Address, ...]:
+        """Return the recipients that were too many for this transaction and belong into a next one."""
+        if not self.accepted_recipients:
+            return ()
+        return tuple(
+            recipient
+            for recipient, reply in zip(self.recipients, self._rcpt, strict=True)
+            if reply is not None
+            and reply.code in _TOO_MANY_RECIPIENTS
+            and reply.enhanced_code in _TOO_MANY_RECIPIENTS_ENHANCED
+        )
+
+    def results(self, bytes_sent: int) -> tuple[RecipientResult, ...]:
+        """Return what became of each recipient, given how many bytes may have left this machine."""
+        committed = self.commit_at is not None and bytes_sent >= self.commit_at
+        answers = iter(self._content)
+        last: Reply | None = None
+        results: list[RecipientResult] = []
+        for recipient, reply in zip(self.recipients, self._rcpt, strict=True):
+            decided = self._decided_before_content(reply)
+            if decided is None:
+                # Only an accepted RCPT has a share in the content's answer, or in its absence.
+                last = next(answers, None if self._lmtp else last)
+                unanswered: Status = "unknown" if committed else "not_sent"
+                decided = (unanswered, None) if last is None else _answered_content(last)
+            results.append(_result(recipient.addr_spec, *decided))
+        return tuple(results)
+
+    def _decided_before_content(self, rcpt: Reply | None) -> tuple[Status, Reply | None] | None:
+        if self._refusal is not None and self._refusal[0] is Awaited.MAIL:
+            return _refused(self._refusal[1])
+        if rcpt is not None and not rcpt.is_positive:
+            return _refused(rcpt)
+        if self._refusal is None:
+            return None
+        what, reply = self._refusal
+        if what is Awaited.DATA and reply.is_transient:
+            return "not_sent", reply  # nothing of the content was written
+        return _refused(reply)
+
+
+def _refused(reply: Reply) -> tuple[Status, Reply]:
+    if reply.code == SERVICE_CLOSING:
+        return "not_sent", reply
+    # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
+    return ("deferred" if reply.is_transient else "rejected"), reply
+
+
+def _answered_content(reply: Reply) -> tuple[Status, Reply]:
+    if reply.is_positive:
+        return "accepted", reply
+    return ("deferred" if reply.is_transient else "rejected"), reply
+
+
+def _result(address: str, status: Status, reply: Reply | None) -> RecipientResult:
+    if reply is None:
+        return RecipientResult(address, status=status)
+    return RecipientResult(
+        address, status=status, code=reply.code, enhanced_code=reply.enhanced_code, text=reply.text
+    )

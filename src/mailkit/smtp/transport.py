@@ -1,0 +1,237 @@
+"""SMTP as a transport: a value that says which server, and how to talk to it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import field, frozen
+
+from mailkit.edge import TLS
+from mailkit.errors import ConfigurationError
+from mailkit.secret import Secret
+from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
+from mailkit.smtp.host import check_host, is_loopback
+from mailkit.smtp.login import Login
+from mailkit.smtp.options import SMTPOptions, Timeouts
+from mailkit.smtp.pool import PoolLimits
+from mailkit.transport import Capabilities, seconds, switch, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailkit.edge import Edge
+    from mailkit.smtp.channel import SMTPChannel
+    from mailkit.smtp.engine import TranscriptLine
+    from mailkit.smtp.login import TokenSource
+    from mailkit.smtp.options import Recipients, Security
+    from mailkit.transport import TransportURL
+
+__all__ = ["SMTP"]
+
+SUBMISSION = 587  # RFC 6409 §3.1
+SUBMISSIONS = 465  # RFC 8314 §3.3: implicit TLS
+
+_CAPABILITIES = Capabilities.rfc5322()
+
+
+def _secret(value: str | Secret | None) -> Secret | None:
+    return None if value is None else Secret.coerce(value)
+
+
+def _token(value: str | Secret | TokenSource | None) -> Secret | TokenSource | None:
+    return Secret.coerce(value) if isinstance(value, str | Secret) else value
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+@frozen
+class SMTP:
+    """A mail server reached by SMTP (RFC 5321), as a submission client (RFC 6409).
+
+    TLS is required and the certificate verified unless `tls` says otherwise; credentials never travel in clear unless it does.
+
+    Example:
+        >>> from mailkit import Mailer
+        >>> mailer = Mailer(SMTP("mail.example.com", username="ada", password="secret"))
+        >>> str(mailer.transport)
+        'smtp://mail.example.com:587'
+
+    Args:
+        host: The server's name or address. A name that is not ASCII is converted by IDNA.
+        port: Its port; 587, or 465 for ``tls="implicit"``, where None.
+        username: The user name, where the server wants one.
+        password: The password.
+        token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The function
+            is asked for each new connection, and once more when the server refuses the token.
+        tls: ``"starttls"`` (the default), ``"implicit"``, ``"opportunistic"`` (STARTTLS where it is offered, unverified, else
+            clear text without credentials; the default on a loopback host) or ``"insecure"`` (clear text, credentials too).
+        ca_file: A PEM file of certificate authorities to trust instead of the system's.
+        certificate: A PEM file with the client's certificate.
+        key: A PEM file with the client's private key, where it is not in `certificate`.
+        key_password: The password of `key`.
+        server_hostname: The name that the certificate must be for, where it differs from `host`.
+        ssl_context: A ready ``ssl.SSLContext`` instead of the five above.
+        ehlo_name: The domain or address literal with which to greet the server; this machine's name where None.
+        source_address: The local IP address to connect from.
+        recipients: ``"any"``: who is accepted gets the message. ``"all"``: one refused recipient, and nobody gets it.
+        pipelining: False for a server that offers PIPELINING and breaks under it.
+        chunking: False for a server that offers CHUNKING and breaks under it.
+        timeouts: Seconds for each phase; the mailer's `timeout` where they are None.
+        pool: How many connections, and for how long.
+        transcript: Is called with each line of each conversation, secrets masked; for demonstrations and debugging.
+
+    Raises:
+        ConfigurationError: One of them cannot be right.
+    """
+
+    host: str = field(converter=check_host)
+    port: int | None = field(default=None, kw_only=True)
+    username: str | None = field(default=None, kw_only=True)
+    password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
+    token: Secret | TokenSource | None = field(default=None, converter=_token, kw_only=True, repr=False)
+    tls: Security | None = field(default=None, kw_only=True)
+    ca_file: Path | None = field(default=None, converter=_path, kw_only=True)
+    certificate: Path | None = field(default=None, converter=_path, kw_only=True)
+    key: Path | None = field(default=None, converter=_path, kw_only=True)
+    key_password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
+    server_hostname: str | None = field(default=None, kw_only=True)
+    ssl_context: Any = field(default=None, kw_only=True, repr=False)
+    ehlo_name: str | None = field(default=None, kw_only=True)
+    source_address: str | None = field(default=None, kw_only=True)
+    recipients: Recipients = field(default="any", kw_only=True)
+    pipelining: bool = field(default=True, kw_only=True)
+    chunking: bool = field(default=True, kw_only=True)
+    timeouts: Timeouts = field(factory=Timeouts, kw_only=True)
+    pool: PoolLimits = field(factory=PoolLimits, kw_only=True)
+    transcript: Callable[[TranscriptLine], object] | None = field(default=None, kw_only=True, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _one_of("tls", self.tls, (None, "starttls", "implicit", "opportunistic", "insecure"))
+        _one_of("recipients", self.recipients, ("any", "all"))
+        if self.port is not None and not 1 <= self.port <= 65535:  # noqa: PLR2004 - what a TCP port is
+            msg = f"{self.port} is no port: use a number from 1 to 65535"
+            raise ConfigurationError(msg)
+        if self.ehlo_name is not None:
+            check_ehlo_name(self.ehlo_name)
+        if (self.username is None) != (self.password is None and self.token is None):
+            msg = "credentials are a username with a password or a token: one half of them is missing"
+            raise ConfigurationError(msg)
+        self.login()
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """Read ``smtp://`` and ``smtps://`` URLs.
+
+        Raises:
+            ConfigurationError: A part of the URL is wrong.
+        """
+        if url.path not in {"", "/"}:
+            url.refuse(path=url.path)
+        if not url.host:
+            msg = f'{url.scheme}:// needs a host, as in "{url.scheme}://mail.example.com"'
+            raise ConfigurationError(msg)
+        given = url.parameters(
+            tls=str,
+            ca_file=str,
+            certificate=str,
+            key=str,
+            server_hostname=str,
+            ehlo_name=str,
+            source_address=str,
+            recipients=str,
+            pipelining=switch,
+            chunking=switch,
+            timeout=seconds,
+            max_connections=whole,
+            max_messages=whole,
+            max_age=seconds,
+            idle_timeout=seconds,
+        )
+        if url.scheme == "smtps":
+            if "tls" in given:
+                msg = "smtps:// means implicit TLS: leave tls= out, or use smtp://"
+                raise ConfigurationError(msg)
+            given["tls"] = "implicit"
+        pool = PoolLimits(
+            **{name: given.pop(name) for name in ("max_connections", "max_messages", "max_age", "idle_timeout") if name in given}
+        )
+        timeouts = Timeouts()
+        if (timeout := given.pop("timeout", None)) is not None:
+            timeouts = Timeouts(connect=timeout, tls=timeout, greeting=timeout, command=timeout, data_block=timeout)
+        return cls(
+            url.host, port=url.port, username=url.username, password=url.password, pool=pool, timeouts=timeouts, **given
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """All that RFC 5322 bytes can carry; the server's own limits are known only after EHLO."""
+        return _CAPABILITIES
+
+    @property
+    def security(self) -> Security:
+        """The TLS policy in force."""
+        return self.tls or ("opportunistic" if is_loopback(self.host) else "starttls")
+
+    @property
+    def effective_port(self) -> int:
+        """The port in force."""
+        return self.port or (SUBMISSIONS if self.security == "implicit" else SUBMISSION)
+
+    def login(self) -> Login | None:
+        """Return the credentials.
+
+        Raises:
+            ConfigurationError: No mechanism could carry them.
+        """
+        if self.username is None:
+            return None
+        return Login(username=self.username, password=self.password, token=self.token)
+
+    def options(self) -> SMTPOptions:
+        """Return what the conversation reads."""
+        security = self.security
+        tls = TLS(
+            ca_file=self.ca_file,
+            certificate=self.certificate,
+            key=self.key,
+            key_password=self.key_password,
+            server_hostname=self.server_hostname,
+            context=self.ssl_context,
+            verify=security != "opportunistic" or self.ca_file is not None or self.ssl_context is not None,
+        )
+        return SMTPOptions(
+            host=self.host,
+            port=self.effective_port,
+            tls=security,
+            tls_options=tls,
+            login=self.login(),
+            cleartext_allowed=security == "insecure" or is_loopback(self.host),
+            ehlo_name=self.ehlo_name or default_ehlo_name(platform.node()),
+            timeouts=self.timeouts,
+            recipients=self.recipients,
+            pipelining=self.pipelining,
+            chunking=self.chunking,
+            transcript=self.transcript,
+        )
+
+    def open(self, edge: Edge) -> SMTPChannel:
+        """Return a channel with a connection pool of its own; connects when something is sent."""
+        from mailkit.smtp.channel import SMTPChannel  # noqa: PLC0415 - the writer and the engine are needed only now
+
+        return SMTPChannel(self, edge)
+
+    def __str__(self) -> str:
+        scheme = "smtps" if self.security == "implicit" else "smtp"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.effective_port}"
+
+
+def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        names = ", ".join(repr(each) for each in known if each is not None)
+        msg = f"{name}={value!r} is not known: use one of {names}"
+        raise ConfigurationError(msg)
