@@ -1,4 +1,4 @@
-"""The contracts live beside the checkout, or where MAILKIT_SHARED says; CI has them, so there they must be."""
+"""The contracts live beside the checkout, or where MAILKIT_SHARED says; CI has them, so it must find them."""
 
 from __future__ import annotations
 
