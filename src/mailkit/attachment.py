@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, BinaryIO, Literal, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, final
 
 from attrs import field, frozen
 
 from mailkit.attachment_source import FileSource, MemorySource, Source, spool
 from mailkit.errors import MessageError
 from mailkit.media_type import charset_of, check_charset, guess_media_type, normalize_media_type
+from mailkit.validation import body_text, file_name, header_text, refuse_type
 from mailkit.validation import content_id as check_content_id
-from mailkit.validation import file_name, header_text, refuse_type
 
 if TYPE_CHECKING:
     import os
@@ -35,6 +36,20 @@ def _filename(value: str | None) -> str | None:
     return None if value is None else file_name(value)
 
 
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        refuse_type(value, "an attachment's data", "bytes (for a str use from_text, for a file from_path)")
+    return bytes(cast("bytes", value))
+
+
+def _render(message: object) -> bytes:
+    from mailkit.message import Message  # which knows attachments itself
+
+    if not isinstance(message, Message):
+        refuse_type(message, "an attached message", "a Message or bytes")
+    return message.as_bytes()
+
+
 def _content_id(value: str | None) -> str | None:
     return None if value is None else check_content_id(value)
 
@@ -56,7 +71,7 @@ class Attachment:
     media_type: str
     """``type/subtype`` in lower case, parameters after it: ``text/csv; charset=utf-8``."""
     content_id: str | None
-    """What the HTML calls it after ``cid:``, without angle brackets; a plain word such as ``logo`` will do."""
+    """What the HTML calls it after ``cid:``, without angle brackets; a word such as ``logo`` will do."""
     disposition: Disposition
     """``"inline"`` for what is shown in its place, ``"attachment"`` for what is listed."""
     size: int
@@ -75,8 +90,8 @@ class Attachment:
         if not isinstance(source, MemorySource | FileSource):
             # In particular no str: nothing may become a path, or a URL, by accident.
             raise MessageError(
-                "an Attachment is not built from a value directly: use from_path, from_bytes, from_text, from_stream"
-                " or from_message"
+                "an Attachment is not built from a value directly: use from_path, from_bytes, from_text,"
+                " from_stream or from_message"
             )
         name = _filename(filename)
         cid = _content_id(content_id)
@@ -86,7 +101,13 @@ class Attachment:
             header_text(disposition, "disposition")
             raise MessageError(f"disposition {disposition[:60]!r} is unknown: use 'attachment' or 'inline'")
         kind = guess_media_type(name) if media_type is None else normalize_media_type(media_type)
-        self.__attrs_init__(name, kind, cid, disposition, source.size, source)
+        keep = object.__setattr__  # past the frozen __setattr__, as attrs itself does it
+        keep(self, "filename", name)
+        keep(self, "media_type", kind)
+        keep(self, "content_id", cid)
+        keep(self, "disposition", disposition)
+        keep(self, "size", source.size)
+        keep(self, "_source", source)
 
     @classmethod
     def from_path(
@@ -112,11 +133,13 @@ class Attachment:
         Raises:
             MessageError: There is no such file, it is no regular file, or it lies outside of `root`.
         """
-        source = FileSource.at(path, root=root)
-        # The name that was given, not that of the file to which a link leads.
-        name = str(path).replace("\\", "/").rstrip("/").rpartition("/")[2] if filename is None else filename
         return cls(
-            source, filename=name, media_type=media_type, content_id=content_id, disposition=disposition
+            FileSource.at(path, root=root),
+            # The name that was given, not that of the file to which a link leads.
+            filename=Path(path).name if filename is None else filename,
+            media_type=media_type,
+            content_id=content_id,
+            disposition=disposition,
         )
 
     @classmethod
@@ -141,10 +164,8 @@ class Attachment:
         Raises:
             MessageError: One of them is not valid.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            refuse_type(data, "an attachment's data", "bytes (for a str use from_text, for a file from_path)")
         return cls(
-            MemorySource(bytes(data)),
+            MemorySource(_bytes(data)),
             filename=filename,
             media_type=media_type,
             content_id=content_id,
@@ -175,8 +196,7 @@ class Attachment:
         Raises:
             MessageError: The text cannot be encoded so, or one of the others is not valid.
         """
-        if not isinstance(text, str):
-            refuse_type(text, "an attachment's text", "a str")
+        text = body_text(text, "an attachment's text")
         kind = normalize_media_type(media_type)
         own = charset_of(kind)
         wanted = check_charset(charset) if charset is not None else own or "utf-8"
@@ -191,8 +211,8 @@ class Attachment:
         except UnicodeError as error:
             where = f" at index {error.start}" if isinstance(error, UnicodeEncodeError) else ""
             raise MessageError(
-                f"the attachment's text holds a character{where} that {wanted} does not have: use charset='utf-8',"
-                " and whole characters"
+                f"the attachment's text holds a character{where} that {wanted} does not have:"
+                " use charset='utf-8'"
             ) from None
         return cls.from_bytes(data, filename, kind, content_id=content_id, disposition=disposition)
 
@@ -209,7 +229,8 @@ class Attachment:
     ) -> Attachment:
         """Attach what a binary stream holds from where it stands to its end, which is read now.
 
-        A message is read again for each attempt and its size is told before, so more than 1 MiB goes into a temporary file.
+        A message is read again for each attempt, and its size is told before; so more than 1 MiB of it goes
+        into a temporary file.
 
         Args:
             stream: Anything whose ``read(n)`` returns bytes. It is left open.
@@ -246,11 +267,28 @@ class Attachment:
         Raises:
             MessageError: The bytes have a Bcc field, which the receivers would read.
         """
-        data = message if isinstance(message, bytes) else message.as_bytes()
+        data = message if isinstance(message, bytes) else _render(message)
         end = _END_OF_HEADER.search(data)
         if _BLIND_COPY.search(data, 0, end.start() if end else len(data)):
             raise MessageError("the attached message names its Bcc recipients: remove its Bcc fields first")
         return cls.from_bytes(data, filename, "message/rfc822", disposition=disposition)
+
+    def evolve(self, **changes: Any) -> Attachment:
+        """Return a copy with another ``filename``, ``media_type``, ``content_id`` or ``disposition``.
+
+        Args:
+            changes: Some of these four.
+
+        Raises:
+            MessageError: One of them is not valid.
+        """
+        own: dict[str, Any] = {
+            "filename": self.filename,
+            "media_type": self.media_type,
+            "content_id": self.content_id,
+            "disposition": self.disposition,
+        }
+        return Attachment(self._source, **{**own, **changes})
 
     @property
     def is_inline(self) -> bool:

@@ -8,7 +8,7 @@ import stat
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
 from attrs import field, frozen
 
@@ -70,7 +70,7 @@ class MemorySource:
 class FileSource:
     """A regular file, opened anew for each reading.
 
-    Its size is taken once, because it goes into the message's size: a file that has changed its size since is an error.
+    Its size is taken once, as the message's size depends on it: a file that has another later is an error.
     """
 
     path: Path
@@ -85,7 +85,7 @@ class FileSource:
         Raises:
             MessageError: It is not, or cannot be read.
         """
-        given = _path(path, "path")
+        given = _path(path, "the path of an attachment")
         try:
             resolved = given.resolve(strict=True)
             inside = root is None or resolved.is_relative_to(_path(root, "root").resolve(strict=True))
@@ -200,8 +200,7 @@ def _blocks_of(stream: BinaryIO, limit: int) -> Iterator[bytes]:
             raise MessageError(f"the attachment's stream cannot be read: {error}") from error
         if not block:
             return
-        if not isinstance(block, bytes):
-            raise MessageError("the attachment's stream yields text: open it in binary mode ('rb')")
+        _check_binary(block)
         size += len(block)
         if size > limit:
             raise MessageError(
@@ -210,10 +209,15 @@ def _blocks_of(stream: BinaryIO, limit: int) -> Iterator[bytes]:
         yield block
 
 
-def _path(value: str | os.PathLike[str], name: str) -> Path:
+def _check_binary(block: object) -> None:
+    if not isinstance(block, bytes):
+        raise MessageError("the attachment's stream yields text: open it in binary mode ('rb')")
+
+
+def _path(value: object, name: str) -> Path:
     if not isinstance(value, str | os.PathLike):
-        refuse_type(value, name, "a str or a path")
-    return Path(value)
+        refuse_type(value, name, "a str or a path (for bytes there is Attachment.from_bytes)")
+    return Path(cast("str | os.PathLike[str]", value))
 
 
 def _open_regular(path: Path) -> BinaryIO:

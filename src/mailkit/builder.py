@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Self
 
 from mailkit.attachment import Attachment
@@ -10,9 +9,9 @@ from mailkit.errors import MessageError
 from mailkit.list_unsubscribe import ListUnsubscribe
 from mailkit.message import Message
 from mailkit.template import Template
-from mailkit.validation import refuse_type
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from datetime import datetime
 
@@ -27,13 +26,13 @@ _CONTENT = ("subject", "text", "html", "amp", "calendar", "attachments", "templa
 class MessageBuilder:
     """Collects the fields of a message; :meth:`build` checks them and makes the message.
 
-    What can be there several times (recipients, attachments, header fields, tags, references) is added by each call;
-    all else is replaced. Each method returns the builder itself.
+    What can be there several times (recipients, attachments, header fields, tags, references) is added by
+    each call; all else is replaced. Each method returns the builder itself.
 
     Example:
-        >>> message = MessageBuilder().to("bob@example.org").subject("Hello").text("Hi Bob").tag("greeting").build()
-        >>> message.tags
-        ('greeting',)
+        >>> builder = MessageBuilder().from_("ada@example.com").to("bob@example.org")
+        >>> builder.subject("Hello").text("Hi Bob").tag("greeting").build()
+        Message(from_='ada@example.com', to='bob@example.org', subject='Hello')
     """
 
     __slots__ = ("_fields",)
@@ -112,24 +111,18 @@ class MessageBuilder:
         """Add a file to the list of attachments.
 
         Args:
-            source: The path of a file, which is read while the message is sent; or an attachment, taken as it is.
-            filename: The name that the receiver sees; by default the path's last part.
-            media_type: By default guessed from the name's ending.
+            source: The path of a file, which is read while the message is sent; or an attachment.
+            filename: The name that the receiver sees; by default the path's or the attachment's own.
+            media_type: By default guessed from the name's ending, or the attachment's own.
 
         Raises:
-            MessageError: The file cannot be read, or an attachment comes with a second name or type.
+            MessageError: The file cannot be read, or a value is wrong.
         """
-        if isinstance(source, Attachment):
-            if filename is not None or media_type is not None:
-                raise MessageError("the attachment has its name and type already: set them where it is made")
-            return self._add("attachments", (source,))
-        return self._add(
-            "attachments", (Attachment.from_path(_path(source), filename=filename, media_type=media_type),)
-        )
+        return self._add("attachments", (_attachment(source, filename, media_type),))
 
     def embed(
         self,
-        source: str | os.PathLike[str] | bytes,
+        source: str | os.PathLike[str] | Attachment,
         *,
         content_id: str,
         filename: str | None = None,
@@ -138,25 +131,16 @@ class MessageBuilder:
         """Add an image that the HTML shows with ``<img src="cid:…">``.
 
         Args:
-            source: The path of a file, which is read while the message is sent; or the image's bytes.
+            source: The path of a file, which is read while the message is sent; or an attachment.
             content_id: Its name in the HTML after ``cid:``.
-            filename: The name that the receiver sees; by default the path's last part.
-            media_type: By default guessed from the name's ending.
+            filename: The name that the receiver sees; by default the path's or the attachment's own.
+            media_type: By default guessed from the name's ending, or the attachment's own.
 
         Raises:
             MessageError: The file cannot be read, or a value is wrong.
         """
-        if isinstance(source, bytes):
-            image = Attachment.from_bytes(source, filename, media_type, content_id=content_id)
-        elif isinstance(source, Attachment):
-            raise MessageError(
-                "embed takes a path or bytes: give an Attachment its content_id and pass it to attach()"
-            )
-        else:
-            image = Attachment.from_path(
-                _path(source), filename=filename, media_type=media_type, content_id=content_id
-            )
-        return self._add("attachments", (image,))
+        image = _attachment(source, filename, media_type)
+        return self._add("attachments", (image.evolve(content_id=content_id, disposition="inline"),))
 
     def header(self, name: str, value: str) -> Self:
         """Add a header field that has no method of its own here."""
@@ -202,7 +186,7 @@ class MessageBuilder:
         """Add what comes back with the provider's events."""
         return self._set("metadata", {**self._fields.get("metadata", {}), **metadata})
 
-    def track_opens(self, track: bool = True) -> Self:  # noqa: FBT001, FBT002 - track_opens(False) reads as it should
+    def track_opens(self, track: bool = True) -> Self:  # noqa: FBT001, FBT002 - track_opens(False) is clear
         """Say whether the provider counts openings."""
         return self._set("track_opens", track)
 
@@ -214,7 +198,7 @@ class MessageBuilder:
         """Set when the provider is to send it: an aware datetime."""
         return self._set("send_at", when)
 
-    def template(self, id: str | int, data: Mapping[str, Any] | None = None) -> Self:  # noqa: A002 - Template's name
+    def template(self, id: str | int, data: Mapping[str, Any] | None = None) -> Self:  # noqa: A002 - as Template
         """Set the provider's stored template.
 
         Raises:
@@ -243,7 +227,10 @@ class MessageBuilder:
         return self
 
 
-def _path(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    if not isinstance(source, str | os.PathLike):
-        refuse_type(source, "what is attached", "a path or an Attachment")
-    return source
+def _attachment(
+    source: str | os.PathLike[str] | Attachment, filename: str | None, media_type: str | None
+) -> Attachment:
+    if not isinstance(source, Attachment):
+        return Attachment.from_path(source, filename=filename, media_type=media_type)
+    changes = {"filename": filename, "media_type": media_type}
+    return source.evolve(**{name: value for name, value in changes.items() if value is not None})

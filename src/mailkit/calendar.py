@@ -40,18 +40,21 @@ class Calendar:
 
     Args:
         text: The iCalendar object, ``BEGIN:VCALENDAR`` to ``END:VCALENDAR``.
-        method: What the receiver is asked to do with it. By default the object's own METHOD, or ``"PUBLISH"``, which
-            asks nothing, if it has none.
+        method: What the receiver is asked to do with it. By default the object's own METHOD, else
+            ``"PUBLISH"``, which asks nothing.
 
     Raises:
         MessageError: It is no iCalendar object, or the method is unknown or not the object's own.
     """
 
-    text: str = field(converter=_object, repr=False)
-    method: str = field(kw_only=True)
+    text: str = field(repr=False)
+    """The iCalendar object."""
+    method: str
+    """Its method, in upper case."""
 
     def __init__(self, text: str, *, method: str | None = None) -> None:
-        own = _METHOD_LINE.search(_object(text))
+        body = _object(text)
+        own = _METHOD_LINE.search(body)
         wanted = method if method is None else header_text(method, "the calendar's method").upper()
         named = None if own is None else own[1].upper()
         if wanted is not None and named is not None and wanted != named:
@@ -64,7 +67,9 @@ class Calendar:
             raise MessageError(
                 f"the calendar's method {found!r} is none of iTIP's (RFC 5546): use one of {known}"
             )
-        self.__attrs_init__(text, method=found)
+        keep = object.__setattr__  # past the frozen __setattr__, as attrs itself does it
+        keep(self, "text", body)
+        keep(self, "method", found)
 
     @classmethod
     def coerce(cls, value: str | Calendar) -> Calendar:

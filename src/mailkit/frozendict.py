@@ -32,12 +32,13 @@ class FrozenDict(dict[_Key, _Value]):
 
     __slots__ = ()
 
-    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+    def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
         msg = "this mapping belongs to a frozen value: build a new one and pass it to evolve()"
         raise TypeError(msg)
 
     __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    clear = pop = popitem = _refuse
+    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType] - it takes whatever they take
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -54,7 +55,7 @@ def freeze_mapping(value: object, field: str) -> FrozenDict[str, Any]:
     """Return a mapping with JSON values as one that does not change, nor does anything in it.
 
     Args:
-        value: str keys; values of str, int, float, bool, None, and lists and mappings of these, at most 32 deep.
+        value: str keys; values of str, int, float, bool, None, lists and mappings of these, at most 32 deep.
         field: How the user knows it, for the error.
 
     Raises:
@@ -65,7 +66,7 @@ def freeze_mapping(value: object, field: str) -> FrozenDict[str, Any]:
     return _freeze(cast("Mapping[object, object]", value), field, 0)
 
 
-def freeze_json(value: object, field: str, depth: int = 0) -> Any:
+def freeze_json(value: object, field: str, depth: int = 0) -> Any:  # noqa: RET503 - refuse_type never returns
     """Return one JSON value as one that does not change: lists become tuples.
 
     Raises:
@@ -92,7 +93,8 @@ def freeze_json(value: object, field: str, depth: int = 0) -> Any:
             items = cast("Sequence[object]", value)
             return tuple([freeze_json(item, field, depth + 1) for item in items])
         case _:
-            refuse_type(value, field, "made of what JSON has (str, int, float, bool, None, list, dict)")
+            pass
+    refuse_type(value, field, "made of what JSON has (str, int, float, bool, None, list, dict)")
 
 
 def _freeze(value: Mapping[object, object], field: str, depth: int) -> FrozenDict[str, Any]:

@@ -14,13 +14,20 @@ __all__ = ["charset_of", "check_charset", "guess_media_type", "normalize_media_t
 DEFAULT = "application/octet-stream"
 
 _MAX_LENGTH = 255
-_TOKEN = r"[A-Za-z0-9!#$&\-^_.+%'*`{|}~]+"  # RFC 2045 §5.1: no space, no control, no tspecial
-# A "*" or "%" or "'" in the name of a parameter would make it one of RFC 2231's continuations or extended values.
+_WORD = r"[A-Za-z0-9!#$&\-^_.+%'*`{|}~]+"  # RFC 2045 §5.1: no space, no control, no tspecial
+# Without "*", "%" and "'", which RFC 2231 has for continuations and extended values.
 _ATTRIBUTE = r"[A-Za-z0-9!#$&\-^_.+`{|}~]+"
-_TYPE = re.compile(rf"({_TOKEN})/({_TOKEN})")
-_PARAMETER = re.compile(rf"\s*;\s*({_ATTRIBUTE})=(?:({_TOKEN})|\"((?:[ !#-\[\]-~]|\\[ -~])*)\")")
+_TYPE = re.compile(rf"({_WORD})/({_WORD})")
+_PARAMETER = re.compile(rf"\s*;\s*({_ATTRIBUTE})=(?:({_WORD})|\"((?:[ !#-\[\]-~]|\\[ -~])*)\")")
 _ESCAPED = re.compile(r"\\(.)")
-_IS_TOKEN = re.compile(_TOKEN)
+_IS_WORD = re.compile(_WORD)
+
+_COMPRESSED = {
+    "bzip2": "application/x-bzip2",
+    "compress": "application/x-compress",
+    "gzip": "application/gzip",  # RFC 6713
+    "xz": "application/x-xz",
+}
 
 # Python calls these text encodings. Some hide ASCII from filters (utf-7), some are no charset of MIME at all.
 _NO_CHARSETS = frozenset(
@@ -29,11 +36,11 @@ _NO_CHARSETS = frozenset(
 
 
 def normalize_media_type(value: str) -> str:
-    """Return ``type/subtype`` in lower case, with its parameters in one spelling: ``text/plain; charset=utf-8``.
+    """Return ``type/subtype`` in lower case, parameters in one spelling: ``text/plain; charset=utf-8``.
 
     Raises:
-        MessageError: It is no media type; it is ``multipart/…``, which only mailkit itself may write; it has a parameter
-            that has another place (``name``, ``boundary``); or its charset is unknown or unsafe.
+        MessageError: It is no media type; it is ``multipart/…``, which only mailkit writes; a parameter has
+            another place (``name``, ``boundary``); or its charset is unknown or unsafe.
     """
     header_text(value, "media_type")
     found = _TYPE.match(value)
@@ -66,7 +73,7 @@ def check_charset(value: str) -> str:
     """Return the charset in lower case.
 
     Raises:
-        MessageError: Python does not know it, it encodes no text, or it is one that must not be sent (``utf-7``, ``idna``).
+        MessageError: Python does not know it, or mail must not have it (``utf-7``, ``idna``, ``base64``).
     """
     header_text(value, "charset")
     try:
@@ -80,11 +87,16 @@ def check_charset(value: str) -> str:
 
 def guess_media_type(filename: str | None) -> str:
     """Return the media type that the file name's ending stands for, else ``application/octet-stream``."""
+    _, dot, ending = (filename or "").rpartition(".")
+    if not dot:
+        return DEFAULT
     import mimetypes  # reads the system's tables: only for who needs them
 
-    kind, compression = mimetypes.guess_type(filename or "", strict=False)
-    # "x.tar.gz" guesses as a tar that is compressed in transit, which mail has no way to say.
-    return DEFAULT if kind is None or compression is not None or kind.startswith("multipart/") else kind
+    # Only the ending: mimetypes would read a name such as "data:…" as a URL.
+    kind, encoding = mimetypes.guess_type(f"x.{ending}", strict=False)
+    if encoding is not None:  # the web says this apart from the type; mail has only the type
+        return _COMPRESSED.get(encoding, DEFAULT)
+    return DEFAULT if kind is None or kind.startswith("multipart/") else kind
 
 
 def _is_text(codec: codecs.CodecInfo) -> bool:
@@ -97,7 +109,7 @@ def _spell(name: str, text: str) -> str:
         raise MessageError(f"media_type cannot have the parameter {name!r}; its place is {place}")
     if name == "charset":
         return check_charset(text)
-    if _IS_TOKEN.fullmatch(text):
+    if _IS_WORD.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

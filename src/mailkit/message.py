@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - get_type_hints and attrs.resolve_types need it
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from attrs import evolve, field, fields, frozen
 
 from mailkit import message_fields as accept
-from mailkit.address import Address
-from mailkit.attachment import Attachment
+from mailkit.address import Address  # noqa: TC001 - as above
+from mailkit.attachment import Attachment  # noqa: TC001 - as above
 from mailkit.calendar import Calendar
 from mailkit.errors import MessageError
 from mailkit.frozendict import EMPTY, FrozenDict
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import email.message
     from collections.abc import Callable, Iterator
 
+    from mailkit.mime import Rendered
+
 __all__ = ["Calendar", "ListUnsubscribe", "Message", "Template"]
 
 _SHOWN = 60
@@ -31,7 +33,7 @@ _SHOWN = 60
 @final
 @frozen(kw_only=True, repr=False)
 class Message:
-    """An e-mail message. All is checked here, once; what a value is turned into is what every transport reads.
+    """An e-mail message. All is checked here, once, and every transport reads what came of it.
 
     A message may be incomplete: as a mailer's ``defaults`` it fills in what other messages leave open.
 
@@ -113,9 +115,8 @@ class Message:
             changes: Any of the fields.
 
         Raises:
-            MessageError: A field is unknown, or its value is wrong.
+            MessageError: A value is wrong.
         """
-        _check_names(changes)
         return evolve(self, **changes)
 
     def completed(
@@ -123,8 +124,9 @@ class Message:
     ) -> Message:
         """Return the message as it is sent: nothing is open any more, so that each attempt sends the same.
 
-        What the message leaves open comes from `defaults`, field by field; their header fields by name, their tags, metadata
-        and options are added to the message's own, which win. Then date and Message-ID are filled in.
+        What the message leaves open comes from `defaults`, field by field. Their header fields, metadata and
+        options are added where the message has none of that name, their tags after the message's own. Then
+        Date and Message-ID are filled in.
 
         Args:
             defaults: The values for what is open.
@@ -151,9 +153,9 @@ class Message:
             )
         if values[_DATE] is None:
             # Whole seconds, as the field has them (RFC 5322 §3.3): what is read back is equal.
-            values[_DATE] = accept.date(date) or datetime.now(UTC).replace(microsecond=0)
+            values[_DATE] = (accept.date(date) or datetime.now(UTC)).replace(microsecond=0)
         if values[_MESSAGE_ID] is None:
-            # RFC 5322 §3.6.4: unique by chance, and by the domain's owner. No clock, no host name, no process id in it.
+            # RFC 5322 §3.6.4. Unique by chance: no clock and no host name can be read out of it.
             values[_MESSAGE_ID] = (
                 accept.message_id(message_id) or f"{os.urandom(16).hex()}@{author.ascii_domain}"
             )
@@ -161,40 +163,36 @@ class Message:
 
     @property
     def size(self) -> int:
-        """The number of octets that :meth:`as_bytes` returns, without rendering the attachments.
+        """The number of octets that :meth:`as_bytes` returns, known without encoding the attachments.
 
         Raises:
-            MessageError: There is no ``from_``.
+            MessageError: An attachment cannot be read.
         """
-        from mailkit.mime import render
-
-        return render(self.completed()).size
+        return self._rendered().size
 
     def as_bytes(self) -> bytes:
-        """Return the message as RFC 5322 writes it: CRLF, 7 bits, no Bcc. A missing Date or Message-ID is filled in.
+        """Return the message as RFC 5322 writes it: CRLF, no Bcc, all ASCII unless a local part is not.
+
+        A missing Date or Message-ID is filled in, anew each time: see :meth:`completed`.
 
         Raises:
-            MessageError: There is no ``from_``, or an attachment cannot be read.
+            MessageError: An attachment cannot be read.
         """
-        from mailkit.mime import render
-
-        return render(self.completed()).as_bytes()
+        return self._rendered().as_bytes()
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """Yield what :meth:`as_bytes` returns, in blocks, in constant memory.
+        """Yield what :meth:`as_bytes` returns, in blocks; files are read meanwhile.
 
         Raises:
-            MessageError: There is no ``from_``, or an attachment cannot be read.
+            MessageError: An attachment cannot be read.
         """
-        from mailkit.mime import render
-
-        return iter(render(self.completed()).iter_bytes())
+        return self._rendered().iter_bytes()
 
     def to_email_message(self) -> email.message.EmailMessage:
-        """Return the standard library's form of the message. It has no Bcc field: see :class:`mailkit.Envelope`.
+        """Return the standard library's form of the message. It has no Bcc: see :class:`mailkit.Envelope`.
 
         Raises:
-            MessageError: There is no ``from_``, or an attachment cannot be read.
+            MessageError: An attachment cannot be read.
         """
         import email
         import email.policy
@@ -216,7 +214,7 @@ class Message:
         return cls(**fields_of(message))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, as JSON has them, attachments included. :meth:`from_dict` reads it back.
+        """Return the fields that are set, attachments included, as JSON; :meth:`from_dict` reads them.
 
         Raises:
             MessageError: An attachment cannot be read.
@@ -264,6 +262,12 @@ class Message:
 
         return cls(**serialization.fields_from_json(data, _NAMES, limit=limit))
 
+    def _rendered(self) -> Rendered:
+        from mailkit.mime import render
+
+        # As bytes it may go anywhere; whether a server can take such an address is for its transport to say.
+        return render(self, smtputf8=True)
+
     def __repr__(self) -> str:
         """Show enough to tell two messages apart in a log, and nothing of what they say."""
         shown: list[str] = []
@@ -292,12 +296,6 @@ def _restore(values: list[Any]) -> Message:
     for setter, value in zip(_SETTERS, values, strict=True):
         setter(message, value)
     return message
-
-
-def _check_names(changes: Mapping[str, Any]) -> None:
-    unknown = [name for name in changes if name not in _NAMES]
-    if unknown:
-        raise MessageError(f"a message has no field {unknown[0]!r}: use one of {', '.join(_NAMES)}")
 
 
 def _add_headers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mailkit.address import Address
@@ -12,13 +12,22 @@ from mailkit.errors import AddressError, MessageError
 from mailkit.frozendict import EMPTY, FrozenDict, freeze_mapping
 from mailkit.list_unsubscribe import ListUnsubscribe
 from mailkit.template import Template
-from mailkit.validation import aware_datetime, body_text, header_name, header_text, refuse_type, token_text
+from mailkit.validation import (
+    aware_datetime,
+    body_text,
+    each_of,
+    header_name,
+    header_text,
+    refuse_type,
+    token_text,
+)
 from mailkit.validation import message_id as check_message_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-# Each of these has one place in a message, so that there is one way in and nothing is said twice (RFC 5322 §3.6).
+# Each of these has one place in a message, so that nothing is said twice (RFC 5322 §3.6).
 _OWN_FIELDS = {
     "bcc": "use bcc=",
     "cc": "use cc=",
@@ -107,7 +116,7 @@ def attachments(values: Attachment | Iterable[Attachment]) -> tuple[Attachment, 
     if isinstance(values, Attachment):
         return (values,)
     wanted = "an iterable of Attachment (Attachment.from_path opens a file, from_bytes takes bytes)"
-    found = [_attachment(one) for one in _iterate(values, "attachments", wanted)]
+    found = [_attachment(one) for one in each_of(values, "attachments", wanted)]
     names: set[str] = set()
     for one in found:
         if one.content_id is not None:
@@ -124,7 +133,7 @@ def headers(values: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tupl
     if values == ():
         return ()
     pairs: object = cast("Mapping[str, str]", values).items() if isinstance(values, Mapping) else values
-    return tuple([_header(pair) for pair in _iterate(pairs, "headers", "a mapping, or an iterable of pairs")])
+    return tuple([_header(pair) for pair in each_of(pairs, "headers", "a mapping, or an iterable of pairs")])
 
 
 def date(value: datetime | None) -> datetime | None:
@@ -153,7 +162,7 @@ def references(values: str | Iterable[str]) -> tuple[str, ...]:
         return ()
     if isinstance(values, str):
         values = [value for value in header_text(values, "references").split(" ") if value]
-    found = _iterate(values, "references", "a str or an iterable of str")
+    found = each_of(values, "references", "a str or an iterable of str")
     return tuple([check_message_id(value, "references") for value in found])
 
 
@@ -166,7 +175,7 @@ def tags(values: str | Iterable[str]) -> tuple[str, ...]:
     """Take the tags, each once."""
     if values == ():
         return ()
-    given = (values,) if isinstance(values, str) else _iterate(values, "tags", "a str or an iterable of str")
+    given = (values,) if isinstance(values, str) else each_of(values, "tags", "a str or an iterable of str")
     found = tuple(dict.fromkeys([header_text(value, "a tag") for value in given]))
     if "" in found:
         raise MessageError("a tag is empty: leave it out")
@@ -234,13 +243,6 @@ def _addresses(values: str | Address | Iterable[str | Address], field: str) -> t
         raise AddressError(f"{field}: {error}", value=error.value, position=error.position) from None
 
 
-def _iterate(values: object, field: str, wanted: str) -> Iterable[object]:
-    # The items of a str are letters, those of bytes numbers, those of a mapping only its keys.
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        refuse_type(cast("object", values), field, wanted)
-    return cast("Iterable[object]", values)
-
-
 def _attachment(value: object) -> Attachment:
     if not isinstance(value, Attachment):
         wanted = "an Attachment (Attachment.from_path opens a file, from_bytes takes bytes)"
@@ -249,11 +251,10 @@ def _attachment(value: object) -> Attachment:
 
 
 def _header(pair: object) -> tuple[str, str]:
-    match pair:
-        case (name, value):
-            pass
-        case _:
-            refuse_type(pair, "a header", "a pair (name, value)")
+    given = pair
+    if not isinstance(pair, tuple | list) or len(cast("Sequence[object]", pair)) != 2:
+        refuse_type(given, "a header", "a pair (name, value)")
+    name, value = cast("Sequence[object]", pair)
     checked = header_name(name)
     key = checked.lower()
     advice = _CONTENT_FIELD if key.startswith("content-") else _OWN_FIELDS.get(key)

@@ -57,8 +57,8 @@ def fields_from_dict(data: object, known: Iterable[str]) -> dict[str, Any]:
         MessageError: A field is unknown, or of a wrong type.
     """
     checked = _object(data, "the message", {*known, "version"})
-    version = checked.get("version", VERSION)
-    if version != VERSION or not isinstance(version, int):
+    version: object = checked.get("version", VERSION)
+    if type(version) is not int or version != VERSION:
         raise MessageError(
             f"the message is of version {version!r}, and this mailkit reads {VERSION}: upgrade it"
         )
@@ -97,7 +97,7 @@ def _plain(value: Any) -> Any:
         case FrozenDict():
             return {key: _plain(item) for key, item in cast("FrozenDict[str, Any]", value).items()}
         case tuple():
-            return [_plain(item) for item in cast("tuple[Any, ...]", value)]
+            return [_plain(item) for item in cast("Iterable[object]", value)]
         case _:
             return value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - get_type_hints and attrs.resolve_types need it
 from typing import Any, final
 
 from attrs import field, frozen

@@ -1,14 +1,15 @@
 """What one text of a message may hold, checked where the message is built and not where it is sent.
 
-The header writer and the command writer check their bytes once more at the wire. These checks come first, so that the error
-names the field and comes before any I/O.
+The header writer and the command writer check their bytes once more at the wire. These checks come first, so
+that the error names the field and comes before any I/O.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from mailkit.errors import MessageError
 
@@ -16,6 +17,7 @@ __all__ = [
     "aware_datetime",
     "body_text",
     "content_id",
+    "each_of",
     "file_name",
     "header_name",
     "header_text",
@@ -31,8 +33,8 @@ _MAX_FILE_NAME = 1024
 _MAX_TOKEN_TEXT = 255
 _SHOWN = 40
 
-# C0 and DEL (RFC 5322 §2.2 leaves them out of what a field body may hold, TAB aside), and surrogates, which no encoding has.
-# TAB goes as well: readers disagree on whether it is a space. C1, U+2028 and U+2029 are text that the writer encodes.
+# C0 and DEL, and surrogates, which no encoding has. RFC 5322 §2.2 would let TAB stand, but readers disagree
+# on whether it is a space. C1 controls, U+2028 and U+2029 are text, which the writer encodes.
 _NOT_IN_HEADERS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -66,7 +68,7 @@ def header_text(value: object, field: str) -> str:
 
 
 def token_text(value: object, field: str) -> str:
-    """Return `value` if it is printable US-ASCII of 1 to 255 characters: what an identifier in an HTTP header may be.
+    """Return `value` if it is 1 to 255 printable ASCII characters, as identifiers in HTTP headers are.
 
     Raises:
         MessageError: It is something else.
@@ -81,7 +83,7 @@ def token_text(value: object, field: str) -> str:
 
 
 def body_text(value: object, field: str) -> str:
-    """Return `value` if it can be encoded as UTF-8. Line ends of every kind and NUL are fine: the writer encodes them.
+    """Return `value` if UTF-8 can encode it. Line ends of every kind and NUL are fine: the writer copes.
 
     Raises:
         MessageError: It is no str, or holds a lone surrogate.
@@ -104,7 +106,8 @@ def header_name(value: object) -> str:
     name = header_text(value, "the name of a header field")
     if len(name) > _MAX_HEADER_NAME:
         raise MessageError(
-            f"the header name {_show(name)} has {len(name)} characters: shorten it to {_MAX_HEADER_NAME} at most"
+            f"the header name {_show(name)} has {len(name)} characters:"
+            f" shorten it to {_MAX_HEADER_NAME} at most"
         )
     if _FIELD_NAME.fullmatch(name) is None:
         raise MessageError(
@@ -134,7 +137,7 @@ def message_id(value: object, field: str) -> str:
 def content_id(value: object) -> str:
     """Return a content identifier without its angle brackets (RFC 2392), as the HTML names it after ``cid:``.
 
-    RFC 2045 §7 asks for ``left@right``; mail programs also take a plain word such as ``logo``, and so does this.
+    RFC 2045 §7 asks for ``left@right``; mail programs also take a plain word such as ``logo``, as does this.
 
     Raises:
         MessageError: It holds what would need quoting in the header field or in the URL, or is too long.
@@ -180,6 +183,18 @@ def aware_datetime(value: object, field: str) -> datetime:
             " use datetime.now(timezone.utc), or value.astimezone() for local time"
         )
     return value
+
+
+def each_of(values: object, field: str, wanted: str) -> Iterable[object]:
+    """Return an iterable as it is, if its items are what the user means them to be.
+
+    Raises:
+        MessageError: It is none; or a str, bytes or a mapping, whose items are letters, numbers or keys.
+    """
+    given = values
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        refuse_type(given, field, wanted)
+    return cast("Iterable[object]", values)
 
 
 def refuse_type(value: object, field: str, wanted: str) -> NoReturn:
