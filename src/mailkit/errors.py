@@ -171,39 +171,39 @@ class DeliveryTimeout(DeliveryError, TimeoutError):  # noqa: N818 - the contract
 class TLSError(DeliveryError):
     """TLS was required and could not be had, or the certificate is not that of the wanted host."""
 
-    default_cause = "security"
+    default_cause: ClassVar[Cause | None] = "security"
 
 
 class AuthenticationError(DeliveryError):
     """The server refused the credentials, or offers no mechanism that may carry them."""
 
-    default_cause = "configuration"
+    default_cause: ClassVar[Cause | None] = "configuration"
 
 
 class RateLimitedError(DeliveryError):
     """The other side says that we are too fast or over a quota."""
 
-    default_cause = "throttled"
+    default_cause: ClassVar[Cause | None] = "throttled"
 
 
 class TransientError(DeliveryError):
     """The other side says that it may work later (SMTP 4xx)."""
 
-    default_outcome = "deferred"
+    default_outcome: ClassVar[DeliveryOutcome] = "deferred"
 
 
 class RejectedError(DeliveryError):
     """The other side says no for good (SMTP 5xx)."""
 
-    default_outcome = "rejected"
-    default_cause = None
+    default_outcome: ClassVar[DeliveryOutcome] = "rejected"
+    default_cause: ClassVar[Cause | None] = None
 
 
 class OutcomeUnknownError(DeliveryError):
     """The connection was lost after the commit point: the message may or may not have been accepted."""
 
-    default_outcome = "unknown"
-    default_cause = None
+    default_outcome: ClassVar[DeliveryOutcome] = "unknown"
+    default_cause: ClassVar[Cause | None] = None
 
 
 class ProtocolError(DeliveryError):
