@@ -35,6 +35,7 @@ class RecipientResult:
         status: What became of it.
         code: The reply code (SMTP) or status (HTTP) that decided, where there was one.
         enhanced_code: The enhanced status code (RFC 3463), where there was one.
+        phase: Where in the delivery it was decided, such as ``"rcpt"`` or ``"content"``.
         text: What the other side said: untrusted, printable.
         provider_id: The provider's own id for this recipient's copy, where it gives one.
     """
@@ -43,6 +44,7 @@ class RecipientResult:
     status: Status = field(kw_only=True)
     code: int | None = field(default=None, kw_only=True)
     enhanced_code: str | None = field(default=None, kw_only=True)
+    phase: str | None = field(default=None, kw_only=True)
     text: str = field(default="", kw_only=True)
     provider_id: str | None = field(default=None, kw_only=True)
 

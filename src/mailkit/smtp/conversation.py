@@ -34,8 +34,8 @@ class Conversation:
     def __init__(self, stream: Stream, edge: Edge, options: SMTPOptions) -> None:
         self.options = options
         self.edge = edge
-        self.engine = Engine(transcript=options.transcript)
-        self.is_usable = True
+        self.engine: Engine = Engine(transcript=options.transcript)
+        self.is_usable: bool = True
         self._stream = stream
 
     # What may be asked of it between two commands.

@@ -122,7 +122,7 @@ class Delivery:
         self._chunking = extensions.chunking and self._options.chunking
         self._results: dict[str, RecipientResult] = {}
         self._transaction: Transaction | None = None
-        self.needs_reset = False  # a transaction is left open that must not become part of the next one
+        self.needs_reset: bool = False  # a transaction is left open that must not become part of the next one
 
     async def run(self) -> Delivered:
         """Deliver.

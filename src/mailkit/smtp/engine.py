@@ -35,7 +35,7 @@ class Awaited(Enum):
     MAIL = "mail"
     RCPT = "rcpt"
     DATA = "data"
-    CHUNK = "chunk"  # a BDAT that is not the last
+    CHUNK = "bdat"  # a BDAT that is not the last
     CONTENT = "content"  # the final dot, or the last BDAT
     RSET = "rset"
     QUIT = "quit"

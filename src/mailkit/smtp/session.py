@@ -35,9 +35,9 @@ class Session:
         self._conversation = conversation
         self._needs_reset = False
         self.handshake = handshake
-        self.messages = 0
-        self.opened_at = self.used_at = conversation.edge.now()
-        self.pid = os.getpid()
+        self.messages: int = 0
+        self.opened_at: float = self.used_at = conversation.edge.now()
+        self.pid: int = os.getpid()
 
     @property
     def is_usable(self) -> bool:
@@ -79,7 +79,7 @@ class Session:
             conversation.is_usable = False
         self._needs_reset = delivery.needs_reset
         self.messages += 1
-        self.used_at = conversation.edge.now()
+        self.used_at: float = conversation.edge.now()
         return delivered
 
     async def close(self) -> None:

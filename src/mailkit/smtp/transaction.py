@@ -33,7 +33,7 @@ class Transaction:
     """
 
     def __init__(self, recipients: Sequence[Address], *, chunked: bool = False, lmtp: bool = False) -> None:
-        self.recipients = tuple(recipients)
+        self.recipients: tuple[Address, ...] = tuple(recipients)
         self.chunked = chunked
         self.commit_at: int | None = None
         self._lmtp = lmtp
@@ -115,48 +115,46 @@ class Transaction:
     def results(self, bytes_sent: int) -> tuple[RecipientResult, ...]:
         """Return what became of each recipient, given how many bytes may have left this machine."""
         committed = self.commit_at is not None and bytes_sent >= self.commit_at
+        unanswered: Status = "unknown" if committed else "not_sent"
         answers = iter(self._content)
         last: Reply | None = None
         results: list[RecipientResult] = []
-        for recipient, reply in zip(self.recipients, self._rcpt, strict=True):
-            decided = self._decided_before_content(reply)
-            if decided is None:
+        for recipient, rcpt in zip(self.recipients, self._rcpt, strict=True):
+            what, reply = self._decided_before_content(rcpt)
+            if reply is None:
                 # Only an accepted RCPT has a share in the content's answer, or in its absence.
-                last = next(answers, None if self._lmtp else last)
-                unanswered: Status = "unknown" if committed else "not_sent"
-                decided = (unanswered, None) if last is None else _answered_content(last)
-            results.append(_result(recipient.addr_spec, *decided))
+                last = next(answers, None) or (None if self._lmtp else last)
+                what, reply = Awaited.CONTENT, last
+            status = unanswered if reply is None else _status(what, reply)
+            results.append(_result(recipient.addr_spec, status, what, reply))
         return tuple(results)
 
-    def _decided_before_content(self, rcpt: Reply | None) -> tuple[Status, Reply | None] | None:
+    def _decided_before_content(self, rcpt: Reply | None) -> tuple[Awaited, Reply | None]:
         if self._refusal is not None and self._refusal[0] is Awaited.MAIL:
-            return _refused(self._refusal[1])
+            return self._refusal
         if rcpt is not None and not rcpt.is_positive:
-            return _refused(rcpt)
-        if self._refusal is None:
-            return None
-        what, reply = self._refusal
-        if what is Awaited.DATA and reply.is_transient:
-            return "not_sent", reply  # nothing of the content was written
-        return _refused(reply)
+            return Awaited.RCPT, rcpt
+        return self._refusal or (Awaited.CONTENT, None)
 
 
-def _refused(reply: Reply) -> tuple[Status, Reply]:
-    if reply.code == SERVICE_CLOSING:
-        return "not_sent", reply
+def _status(what: Awaited, reply: Reply) -> Status:
     # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
-    return ("deferred" if reply.is_transient else "rejected"), reply
+    if what is Awaited.CONTENT:
+        return "accepted" if reply.is_positive else "deferred" if reply.is_transient else "rejected"
+    # Neither "I am closing" nor "no content now" is about the message, and nothing of it was taken.
+    if reply.code == SERVICE_CLOSING or (what is Awaited.DATA and reply.is_transient):
+        return "not_sent"
+    return "deferred" if reply.is_transient else "rejected"
 
 
-def _answered_content(reply: Reply) -> tuple[Status, Reply]:
-    if reply.is_positive:
-        return "accepted", reply
-    return ("deferred" if reply.is_transient else "rejected"), reply
-
-
-def _result(address: str, status: Status, reply: Reply | None) -> RecipientResult:
+def _result(address: str, status: Status, what: Awaited, reply: Reply | None) -> RecipientResult:
     if reply is None:
         return RecipientResult(address, status=status)
     return RecipientResult(
-        address, status=status, code=reply.code, enhanced_code=reply.enhanced_code, text=reply.text
+        address,
+        status=status,
+        code=reply.code,
+        enhanced_code=reply.enhanced_code,
+        phase=what.value,
+        text=reply.text,
     )

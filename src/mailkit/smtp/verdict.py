@@ -39,6 +39,7 @@ def receipt_or_error(delivered: Delivered, *, transport: str, message_id: str) -
         )
     error = _error(delivered, transport)
     error.recipients = results
+    error.phase = error.phase or next((result.phase for result in results if result.phase), None)
     error.transport = transport
     error.message_id = message_id
     if error is delivered.error:
