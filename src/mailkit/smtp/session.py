@@ -36,7 +36,8 @@ class Session:
         self._needs_reset = False
         self.handshake = handshake
         self.messages: int = 0
-        self.opened_at: float = self.used_at = conversation.edge.now()
+        self.opened_at: float = conversation.edge.now()
+        self.used_at: float = self.opened_at
         self.pid: int = os.getpid()
 
     @property
