@@ -80,7 +80,7 @@ class Session:
             conversation.is_usable = False
         self._needs_reset = delivery.needs_reset
         self.messages += 1
-        self.used_at: float = conversation.edge.now()
+        self.used_at = conversation.edge.now()
         return delivered
 
     async def close(self) -> None:
