@@ -10,7 +10,7 @@ from mailkit.errors import MessageError
 from mailkit.validation import body_text, refuse_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["EMPTY", "FrozenDict", "freeze_json", "freeze_mapping"]
 
@@ -36,9 +36,14 @@ class FrozenDict(dict[_Key, _Value]):
         msg = "this mapping belongs to a frozen value: build a new one and pass it to evolve()"
         raise TypeError(msg)
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = _refuse
-    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType] - it takes whatever they take
+    __setitem__: Callable[..., NoReturn] = _refuse
+    __delitem__: Callable[..., NoReturn] = _refuse
+    __ior__: Callable[..., NoReturn] = _refuse
+    clear: Callable[..., NoReturn] = _refuse
+    pop: Callable[..., NoReturn] = _refuse
+    popitem: Callable[..., NoReturn] = _refuse
+    setdefault: Callable[..., NoReturn] = _refuse
+    update: Callable[..., NoReturn] = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))

@@ -72,8 +72,8 @@ class PlainChannel:
     __slots__ = ("block", "socket")
 
     def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.block = _BLOCK
+        self.socket: socket.socket = sock
+        self.block: int = _BLOCK
 
     def send(self, data: memoryview) -> int:
         """Write what the kernel takes."""
@@ -118,7 +118,7 @@ class SocketStream:
         self._sent = 0
         self._run = 0
         self._unfinished = False
-        self.peer = peer
+        self.peer: str = peer
         self.tls_info: TLSInfo | None = None
 
     @property

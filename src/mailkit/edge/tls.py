@@ -141,7 +141,7 @@ class TLSChannel:
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self.socket: ssl.SSLSocket = sock
-        self.block = _RECORD
+        self.block: int = _RECORD
         self._arrived: bytes | None = None
 
     def handshake(self, peer: str) -> int | None:

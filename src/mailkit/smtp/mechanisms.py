@@ -199,7 +199,7 @@ class _Bearer(_OneWay):
     def respond(self, challenge: bytes) -> bytes:
         """Keep what the server says about the failure, and acknowledge it."""
         self._next(1)
-        self.detail: str = printable(challenge)
+        self.detail: str | None = printable(challenge)
         return self._ACKNOWLEDGEMENT
 
 

@@ -79,7 +79,7 @@ class ServerTLS:
             maximum: The newest TLS version to speak, `None` for the newest there is.
         """
         self._names = threading.local()
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if maximum is not None:
             if maximum < ssl.TLSVersion.TLSv1_2:
                 self.context.set_ciphers("ALL:@SECLEVEL=0")  # OpenSSL has switched the old versions off
@@ -95,7 +95,7 @@ class ServerTLS:
         encoded = ssl.PEM_cert_to_DER_cert(
             certificate.chain.decode().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----"
         )
-        self.channel_binding = channel_binding(encoded)
+        self.channel_binding: bytes = channel_binding(encoded)
 
     def server_name(self) -> str | None:
         """Return the name that the client of this thread's latest handshake asked for (RFC 6066 §3)."""

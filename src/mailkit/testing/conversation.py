@@ -45,10 +45,10 @@ class Conversation:
         self.record = record
         self.settings = settings
         self.ledger = ledger
-        self.reader = Reader(self._fill, self._watch_content)
-        self.helo = ""
+        self.reader: Reader = Reader(self._fill, self._watch_content)
+        self.helo: str = ""
         self.offered: frozenset[str] = frozenset()
-        self.muted = False
+        self.muted: bool = False
         """Whether a reply in the middle of content has taken the place of the one at its end."""
         self._script = script
         self._out = bytearray()

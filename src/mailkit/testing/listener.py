@@ -39,7 +39,7 @@ class Listener:
         if unix_path is None:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-            self.port = int(listener.getsockname()[1])
+            self.port: int = int(listener.getsockname()[1])
         else:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:

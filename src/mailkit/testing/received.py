@@ -145,15 +145,15 @@ class Ledger:
         Args:
             keep: `"counts"` keeps no message and no conversation, only numbers: for measurements.
         """
-        self.keeps = keep == "everything"
-        self.changed = threading.Condition()
+        self.keeps: bool = keep == "everything"
+        self.changed: threading.Condition = threading.Condition()
         self.committed: list[ReceivedMessage] = []
         self.messages: dict[int, ReceivedMessage] = {}
         self.violations: list[Violation] = []
         self.connections: list[ConnectionRecord] = []
-        self.accepted_count = 0
-        self.committed_count = 0
-        self.held = 0
+        self.accepted_count: int = 0
+        self.committed_count: int = 0
+        self.held: int = 0
 
     def connect(self, peer: str) -> ConnectionRecord:
         """Note a new connection."""

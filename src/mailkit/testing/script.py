@@ -47,7 +47,7 @@ class Script:
         """Start with an empty script."""
         self._lock = threading.Lock()
         self._cues: list[Cue] = []
-        self.active = False
+        self.active: bool = False
 
     def add(self, cue: Cue) -> None:
         """Append a cue."""
