@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import AsyncIterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mailkit.edge import run_sync
 from mailkit.envelope import Envelope
@@ -20,7 +21,7 @@ from mailkit.transport import Transport
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -382,8 +383,8 @@ class AsyncMailer:
         return f"AsyncMailer({str(self.transport)!r})"
 
 
-async def _each(messages: Iterable[Message] | AsyncIterable[Message] | Any) -> AsyncGenerator[Message, None]:  # noqa: ANN401
-    if hasattr(messages, "__aiter__"):
+async def _each(messages: Iterable[Message] | AsyncIterable[Message]) -> AsyncGenerator[Message, None]:
+    if isinstance(messages, AsyncIterable):
         async for message in messages:
             yield message
     else:

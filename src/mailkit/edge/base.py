@@ -168,14 +168,14 @@ class Edge(Protocol):
         """Seconds on a clock that never goes back."""
         ...
 
-    async def connect_tcp(
+    def connect_tcp(
         self,
         host: str,
         port: int,
         *,
         deadline: float,
         source_address: str | None = None,
-    ) -> Stream:
+    ) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of the host's addresses that answers (RFC 8305), TCP_NODELAY set.
 
         Raises:
@@ -184,7 +184,7 @@ class Edge(Protocol):
         """
         ...
 
-    async def connect_unix(self, path: Path, *, deadline: float) -> Stream:
+    def connect_unix(self, path: Path, *, deadline: float) -> Coroutine[Any, Any, Stream]:
         """Connect to a UNIX domain socket.
 
         Raises:
@@ -215,9 +215,9 @@ class Edge(Protocol):
         """Run something that blocks (a file, a resolver) without holding up an event loop."""
         ...
 
-    async def run_process(
+    def run_process(
         self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
-    ) -> tuple[int, str]:
+    ) -> Coroutine[Any, Any, tuple[int, str]]:
         """Run a program, no shell, `data` on its standard input; return its exit status and standard error.
 
         Raises:

@@ -74,8 +74,9 @@ class RetryPolicy:
     @property
     def undecided(self) -> frozenset[Status]:
         """What must have become of a recipient for another attempt."""
-        decided_by_us: frozenset[Status] = frozenset(("not_sent", "deferred"))
-        return decided_by_us | {"unknown"} if self.on_unknown == "retry" else decided_by_us
+        if self.on_unknown == "retry":
+            return frozenset(("not_sent", "deferred", "unknown"))
+        return frozenset(("not_sent", "deferred"))
 
     def allows(self, error: DeliveryError) -> bool:
         """Whether the error by itself allows another attempt, for the recipients that are still undecided."""
