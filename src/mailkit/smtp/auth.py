@@ -112,9 +112,7 @@ class Exchange:
         """
         self._challenges += 1
         if self._challenges > MAX_CHALLENGES:
-            raise ProtocolError(
-                f"the server sent more than {MAX_CHALLENGES} challenges", phase="auth", reply=reply
-            )
+            raise ProtocolError(f"the server sent more than {MAX_CHALLENGES} challenges", phase="auth", reply=reply)
         try:
             # Text with non-ASCII characters is a ValueError as well.
             challenge = binascii.a2b_base64(reply.text, strict_mode=True)

@@ -72,9 +72,7 @@ class CanonicalText:
         if any(alone) or self._after_cr != closed:
             raise MessageError(_BARE)
         if b"\0" in block:
-            raise MessageError(
-                "the message has a NUL byte, which mail cannot carry: encode that part as base64"
-            )
+            raise MessageError("the message has a NUL byte, which mail cannot carry: encode that part as base64")
         self._after_cr = opened
 
     def finish(self) -> None:

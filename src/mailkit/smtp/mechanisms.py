@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from attrs import field, frozen
 
@@ -138,9 +138,12 @@ class _OneWay:
     def _next(self, most: int) -> int:
         """Count a challenge and return its number, from 0."""
         if self._asked == most:
-            raise ProtocolError(f"the server asked again after the last step of {self.name}", phase="auth")
+            raise self._too_many()
         self._asked += 1
         return self._asked - 1
+
+    def _too_many(self) -> ProtocolError:
+        return ProtocolError(f"the server asked again after the last step of {self.name}", phase="auth")
 
 
 class Plain(_OneWay):
@@ -152,10 +155,9 @@ class Plain(_OneWay):
         """Return ``NUL user NUL password``; the authorization identity is the user's own."""
         return b"\0%b\0%b" % (self._credentials.username_bytes, self._credentials.password_bytes)
 
-    def respond(self, challenge: bytes) -> bytes:
-        """Refuse: there is no challenge."""
-        self._next(0)
-        return challenge
+    def respond(self, challenge: bytes) -> NoReturn:  # noqa: ARG002
+        """Refuse: there is nothing left to say."""
+        raise self._too_many()
 
 
 class Login(_OneWay):
@@ -251,6 +253,4 @@ def _utf8(value: str, what: str) -> bytes:
     try:
         return value.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError(
-            f"{what} holds a lone surrogate, which is no character: correct it"
-        ) from None
+        raise ConfigurationError(f"{what} holds a lone surrogate, which is no character: correct it") from None

@@ -114,7 +114,7 @@ class ReplyParser:
             raise self._violated(f"a reply is longer than {MAX_REPLY:,} bytes")
         # A bare LF ends a line too: some servers send it, and nothing can be smuggled towards a client that
         # only reads.
-        line = bytes(buffer[: end - 1 if buffer[end - 1 : end] == b"\r" else end])
+        line = bytes(buffer[: end - 1 if buffer[end - 1] == 0x0D else end])
         if len(line) > 3 and line[3] not in b" -":  # "250\rx": the CR was no line end
             raise self._violated("a reply code is followed by neither a space nor a hyphen")
         del buffer[: end + 1]
@@ -122,21 +122,19 @@ class ReplyParser:
         return line
 
     def _check_prefix(self) -> None:
-        prefix = self._buffer[:4]
+        prefix = bytes(self._buffer[:4])
         if not prefix:
             return
         code = prefix[:3]
         if prefix[0] in _TLS_RECORD:
-            raise self._violated(
-                "the server speaks TLS where SMTP was expected (a port for implicit TLS, smtps://?)"
-            )
+            raise self._violated("the server speaks TLS where SMTP was expected (a port for implicit TLS, smtps://?)")
         if code[0] not in b"2345" or not code.isdigit():  # bytes.isdigit() knows ASCII digits only
             raise self._violated("a reply does not begin with a code from 200 to 599")
         if len(code) < 3:
             return
         if self._lines and code != self._code:
             raise self._violated(f"the code changes within a reply that began with {self._code.decode()}")
-        self._code = bytes(code)
+        self._code = code
         if len(prefix) > 3 and prefix[3] not in b" -\r\n":
             raise self._violated("a reply code is followed by neither a space nor a hyphen")
 
@@ -147,9 +145,7 @@ class ReplyParser:
             return Reply(int(self._code), "\n".join(lines))
         code = enhanced[1]
         # Every line of a multi-line reply repeats the code (RFC 2034 §4); only what differs is text.
-        text = "\n".join(
-            line[len(code) + 1 :] if f"{line} ".startswith(f"{code} ") else line for line in lines
-        )
+        text = "\n".join(line[len(code) + 1 :] if f"{line} ".startswith(f"{code} ") else line for line in lines)
         return Reply(int(self._code), text, enhanced_code=code)
 
     def _violated(self, reason: str) -> ReplyViolation:

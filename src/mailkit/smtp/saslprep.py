@@ -53,9 +53,7 @@ def saslprep(text: str, what: str) -> str:
     if not prepared:
         raise ConfigurationError(f"{what} has no visible character: give another one")
     if any(prohibited(character) for prohibited in _PROHIBITED for character in prepared):
-        raise ConfigurationError(
-            f"{what} holds a control or other character that SASLprep prohibits: change it"
-        )
+        raise ConfigurationError(f"{what} holds a control or other character that SASLprep prohibits: change it")
     _check_direction(prepared, what)
     return prepared
 

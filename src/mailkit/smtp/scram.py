@@ -146,6 +146,4 @@ class Scram:
         try:
             return binascii.a2b_base64(text, strict_mode=True)
         except ValueError:
-            raise ProtocolError(
-                f"the server's {self.name} message holds malformed base64", phase="auth"
-            ) from None
+            raise ProtocolError(f"the server's {self.name} message holds malformed base64", phase="auth") from None
