@@ -203,10 +203,14 @@ class Wire:
         """
         if move.hold is False:
             return
-        if not move.reading:
-            # A small receive buffer fills the window soon; it is only a hint, and systems may round it up.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        arrived = self._gates.hold(self._socket if move.reading else None, move.hold)
+        if move.reading:
+            arrived = self._gates.hold(self._socket, move.hold)
+        else:
+            # A small receive buffer closes the window soon; it is only a hint, and systems round it up.
+            usual = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            self._set_receive_buffer(4096)
+            arrived = self._gates.hold(None, move.hold)
+            self._set_receive_buffer(usual)
         self._record.bytes_received += len(arrived)
         self._early += arrived
 
@@ -255,6 +259,10 @@ class Wire:
                 return True
             self._notice = (move, done)
         return done.wait(timeout)
+
+    def _set_receive_buffer(self, size: int) -> None:
+        with contextlib.suppress(OSError):  # some systems refuse once the client has gone
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def _deliver(self, move: Move) -> None:
         with contextlib.suppress(PeerGone):
