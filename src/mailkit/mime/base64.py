@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from binascii import b2a_base64
+from functools import lru_cache, partial
+from importlib import import_module
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -69,9 +71,8 @@ def _lines(data: bytes) -> bytes:
 @lru_cache(maxsize=1)
 def _encoder() -> Callable[[bytes], bytes]:
     try:
-        from pybase64 import b64encode  # SIMD; installed by the extra "speed"
+        # SIMD, if the extra "speed" is installed.
+        encode: Callable[[bytes], bytes] = import_module("pybase64").b64encode
     except ImportError:
-        from binascii import b2a_base64
-
-        return lambda data: b2a_base64(data, newline=False)
-    return b64encode
+        return partial(b2a_base64, newline=False)
+    return encode

@@ -56,9 +56,7 @@ class Content:
 
 def as_base64(attachment: Attachment) -> Content:
     """Return an attachment's bytes in base64."""
-    return Content(
-        "base64", encoded_size(attachment.size), lambda: iter_base64(attachment.iter_blocks(BLOCK_SIZE))
-    )
+    return Content("base64", encoded_size(attachment.size), lambda: iter_base64(attachment.iter_blocks(BLOCK_SIZE)))
 
 
 def as_binary(attachment: Attachment) -> Content:
@@ -94,9 +92,7 @@ def as_message(attachment: Attachment, *, eight_bit: bool) -> Content | None:
 def _checked_lines(attachment: Attachment, encoding: TransferEncoding) -> Iterator[bytes]:
     for block in _lines(attachment):
         if not _fits(block) or (encoding == "7bit" and not block.isascii()):
-            raise MessageError(
-                "an attached message has changed while it was being sent: build the message again"
-            )
+            raise MessageError("an attached message has changed while it was being sent: build the message again")
         yield block
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "date_time",
     "field",
     "identifiers",
+    "is_structured",
     "mailbox",
     "mailboxes",
     "mailing_list_targets",
@@ -99,10 +100,8 @@ def custom(name: str, text: str) -> str:
     """
     key = name.lower()
     if key in _RESERVED or key.startswith("content-"):
-        raise MessageError(
-            f"headers cannot set {name}: the message has its own place for it, or nobody may read it"
-        )
-    if key in _STRUCTURED:
+        raise MessageError(f"headers cannot set {name}: the message has its own place for it, or nobody may read it")
+    if is_structured(key):
         return field(name, _ONE_SPACE.split(text))
     return unstructured(name, text)
 
@@ -115,6 +114,11 @@ def mailbox(name: str, display_name: str, addr_spec: str) -> str:
         MessageError: Something in it cannot be sent.
     """
     return field(name, _mailbox(display_name, addr_spec), width=_ENCODED_WIDTH, utf8=True)
+
+
+def is_structured(name: str) -> bool:
+    """Return whether encoded words have no place in a field (RFC 2047 §5)."""
+    return name.lower() in _STRUCTURED
 
 
 def mailboxes(name: str, addresses: Sequence[tuple[str, str]]) -> str:
@@ -143,9 +147,7 @@ def identifiers(name: str, values: Sequence[str]) -> str:
     """
     for value in values:
         if _IDENTIFIER.fullmatch(value) is None:
-            raise MessageError(
-                f"{name} {value[:60]!r} cannot be sent: use printable ASCII without spaces and brackets"
-            )
+            raise MessageError(f"{name} {value[:60]!r} cannot be sent: use printable ASCII without spaces and brackets")
     if len(values) == 1:
         # Some readers know no folding here, so that even a long one stays on the line of its name.
         return _checked(name, [f"{name}: <{values[0]}>"])
@@ -270,9 +272,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 def _checked(name: str, lines: list[str], *, utf8: bool = False) -> str:
     """Return the lines of one field, each of which is fit to be sent. Every header field goes through here."""
     if _NAME.fullmatch(name) is None:
-        raise MessageError(
-            f"{name[:60]!r} cannot be the name of a header field: use printable ASCII without spaces"
-        )
+        raise MessageError(f"{name[:60]!r} cannot be the name of a header field: use printable ASCII without spaces")
     start = f"{name}:"
     for line in lines:
         if line.isascii():

@@ -48,9 +48,7 @@ def attachment_headers(media_type: str, filename: str | None, disposition: str) 
     """
     found = _MEDIA_TYPE.fullmatch(media_type)
     if found is None:
-        raise MessageError(
-            f"media_type {media_type[:60]!r} cannot be sent: write 'type/subtype', parameters after it"
-        )
+        raise MessageError(f"media_type {media_type[:60]!r} cannot be sent: write 'type/subtype', parameters after it")
     if disposition not in {"attachment", "inline"}:
         raise MessageError(f"disposition {disposition[:60]!r} cannot be sent: use 'attachment' or 'inline'")
     content_type = [found[1], *_PARAMETER.findall(found[2])]
@@ -58,9 +56,7 @@ def attachment_headers(media_type: str, filename: str | None, disposition: str) 
     if filename is not None:
         content_type.append(f'name="{_plain_name(filename)}"')
         content_disposition += _file_name(filename)
-    return _parameterized("Content-Type", content_type) + _parameterized(
-        "Content-Disposition", content_disposition
-    )
+    return _parameterized("Content-Type", content_type) + _parameterized("Content-Disposition", content_disposition)
 
 
 def multipart_type(subtype: str, boundary: str, root_type: str | None = None) -> str:
@@ -87,9 +83,7 @@ def _file_name(filename: str) -> list[str]:
     try:
         encoded = filename.encode().decode("latin-1").translate(_PERCENT)
     except UnicodeEncodeError as error:
-        raise MessageError(
-            f"filename holds half a character at index {error.start}: give it as whole text"
-        ) from None
+        raise MessageError(f"filename holds half a character at index {error.start}: give it as whole text") from None
     if len(encoded) <= _SECTION:
         return [f"filename*=UTF-8''{encoded}"]
     first, *rest = _sections(encoded)

@@ -107,9 +107,7 @@ def _body(message: Message, *, eight_bit: bool) -> Part | None:
 
 def _multipart(subtype: Subtype, parts: list[Part]) -> Multipart:
     encodings = {part.encoding for part in parts}
-    encoding: TransferEncoding = (
-        "binary" if "binary" in encodings else "8bit" if "8bit" in encodings else "7bit"
-    )
+    encoding: TransferEncoding = "binary" if "binary" in encodings else "8bit" if "8bit" in encodings else "7bit"
     return Multipart(subtype, parts, encoding)
 
 
@@ -143,9 +141,7 @@ def _attachment(attachment: Attachment, *, eight_bit: bool, binary: bool) -> Lea
     header = attachment_headers(media_type, filename, attachment.disposition)
     if attachment.content_id is not None:
         header += identifiers("Content-ID", (attachment.content_id,))
-    return Leaf(
-        media_type.partition(";")[0], header + transfer_encoding(content.encoding), content.encoding, content
-    )
+    return Leaf(media_type.partition(";")[0], header + transfer_encoding(content.encoding), content.encoding, content)
 
 
 def _is_unencoded(media_type: str) -> bool:

@@ -65,7 +65,7 @@ class Rendered:
     body_type: BodyType
     needs_smtputf8: bool
     message_id: str
-    _segments: tuple[bytes | Content, ...] = attribute(repr=False)
+    _segments: tuple[bytes | Content, ...] = attribute(repr=False, alias="segments")
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Yield the octets in blocks of at most 64 KiB.
