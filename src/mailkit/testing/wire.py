@@ -133,11 +133,16 @@ class Wire:
             return self._receive_raw()
         while True:
             try:
-                return tls.read(BLOCK)
+                block = tls.read(BLOCK)
             except ssl.SSLWantReadError:
                 self._incoming.write(self._receive_raw())
-            except ssl.SSLError as error:  # a close_notify among them
+            except ssl.SSLError as error:
                 raise PeerGone from error
+            else:
+                if block:
+                    return block
+                self.finish()  # the client said close_notify, and gets ours
+                raise PeerGone
 
     def send(self, data: bytes | bytearray) -> None:
         """Send everything.
