@@ -1,0 +1,188 @@
+"""Starting, watching and stopping the servers of a test session.
+
+Every server runs in a session of its own (a Ctrl-C at the terminal reaches the tests, which then stop the
+servers) and has the kernel stop it when the tests die without that chance (``setpriv --pdeathsig``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "HOST",
+    "Daemon",
+    "MissingServerError",
+    "ServerFailedError",
+    "find_program",
+    "free_ports",
+    "require_root",
+    "wait_until",
+]
+
+HOST: Final = "127.0.0.1"
+
+# Below the range from which the kernel takes the ports of outgoing connections (32768 and up): nothing but
+# another server that was started on purpose can take such a port between the look and the start.
+_PORTS: Final = range(20_000, 32_000)
+
+_POLL_SECONDS: Final = 0.01
+
+
+class MissingServerError(Exception):
+    """A server can't be started here; the text says which package or right is missing."""
+
+
+class ServerFailedError(Exception):
+    """A server was started and did not come up, or died."""
+
+
+def find_program(name: str, *, package: str) -> Path:
+    """Where ``name`` is installed.
+
+    Raises:
+        MissingServerError: It is not; the error names Debian's ``package``.
+    """
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if found is None:
+        raise MissingServerError(f"{name} is not installed: apt-get install --no-install-recommends {package}")
+    return Path(found)
+
+
+def require_root(server: str) -> None:
+    """Mail servers change to users of their own, which only root may do.
+
+    Raises:
+        MissingServerError: This is not root.
+    """
+    if os.geteuid() != 0:
+        raise MissingServerError(f"{server} has to be started by root, who can give each of its processes its user")
+
+
+def free_ports(count: int) -> list[int]:
+    """``count`` different ports of the loopback address on which nobody listens."""
+    candidates = random.sample(_PORTS, len(_PORTS))
+    ports: list[int] = []
+    for port in candidates:
+        with socket.socket() as probe:
+            # As the servers do; without it a port that was used a minute ago would be refused (TIME_WAIT).
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise MissingServerError(f"no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Ask ``condition`` every 10 ms until it holds or ``seconds`` have passed; say whether it held."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+class Daemon:
+    """One server process in the foreground of a session of its own, with its output in a file.
+
+    Args:
+        name: How errors call it.
+        command: The program and its arguments; it must not put itself into the background.
+        log: The file that its output is appended to.
+        listens: What accepts connections once it is up: ports of the loopback address, paths of sockets.
+        seconds: How long that may take.
+
+    Raises:
+        ServerFailedError: It died or did not listen in time; the error carries the end of its log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        listens: Sequence[int | Path],
+        seconds: float = 20.0,
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", "--", *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_for(listens, seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_for(self, listens: Sequence[int | Path], seconds: float) -> None:
+        silent = list(listens)
+
+        def up() -> bool:
+            while silent and _accepts(silent[0]):
+                del silent[0]
+            return not silent or self._process.poll() is not None
+
+        if not wait_until(up, seconds=seconds) or silent:
+            state = self._process.poll()
+            what = "is still running" if state is None else f"ended with status {state}"
+            raise ServerFailedError(f"{self.name} does not listen on {silent} and {what}.\n{self.log_tail()}")
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its process group too."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def log_tail(self, characters: int = 8_000) -> str:
+        """The end of what it wrote."""
+        return self.log.read_text("utf-8", "backslashreplace")[-characters:]
+
+    def stop(self, *, seconds: float = 10.0) -> None:
+        """Ask it to end, wait, and kill what is left of its process group. May be called again."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        with contextlib.suppress(ProcessLookupError):  # nothing is left, as it should be
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _accepts(address: int | Path) -> bool:
+    family = socket.AF_INET if isinstance(address, int) else socket.AF_UNIX
+    with socket.socket(family) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect((HOST, address) if isinstance(address, int) else str(address))
+        except OSError:
+            return False
+    return True
