@@ -162,9 +162,8 @@ class PartReader:
 
 
 def _describe(message: object, what: str, *, is_root: bool = False) -> _Part:
-    message = _as_message(value)
-    if message is None:
-        raise MessageError(f"{what} is of type {type(value).__name__}: it has to be an email.message.Message")
+    if not _is_message(message):
+        raise MessageError(f"{what} is of type {type(message).__name__}: it has to be an email.message.Message")
     found: dict[str, ForeignField] = {}
     for field in fields_in(message):
         key = field.name.lower()
