@@ -55,13 +55,13 @@ __all__ = [
 DeliveryOutcome = Literal["not_sent", "deferred", "rejected", "unknown"]
 """What became of a message that was not accepted.
 
-``"not_sent"``: no server took it. ``"deferred"``: a server answered "later" (a complete 4xx). ``"rejected"``: a server, or
-mailkit before any I/O, said no for good. ``"unknown"``: the answer was lost after the commit point.
+``"not_sent"``: no server took it. ``"deferred"``: a server answered "later" (a complete 4xx). ``"rejected"``: a server,
+or mailkit before any I/O, said no for good. ``"unknown"``: the answer was lost after the commit point.
 """
 
 Cause = Literal["transient", "throttled", "security", "configuration"]
-"""Why a message was not sent, which says who may retry: anyone later (``"transient"``), anyone slower (``"throttled"``),
-nobody by itself (``"security"``), nobody before somebody changed a setting (``"configuration"``)."""
+"""Why a message was not sent, which says who may retry: anyone later (``"transient"``), anyone slower
+(``"throttled"``), nobody by itself (``"security"``), nobody before somebody changed a setting (``"configuration"``)."""
 
 _RETRYABLE_CAUSES: frozenset[Cause] = frozenset(("transient", "throttled"))
 
@@ -164,7 +164,7 @@ class ConnectError(DeliveryError, ConnectionError):
     """No connection could be made, or it was lost before the commit point: the message was not sent."""
 
 
-class DeliveryTimeout(DeliveryError, TimeoutError):  # noqa: N818 - the contract's name, as TimeoutError's
+class DeliveryTimeout(DeliveryError, TimeoutError):
     """A phase before the commit point took longer than it may: the message was not sent."""
 
 

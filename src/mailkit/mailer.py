@@ -1,7 +1,7 @@
 """Mailer and AsyncMailer: the two classes that most users ever touch, and the only ones that exist in two colours.
 
-Both hold a :class:`_Post`, which is written once. :class:`Mailer` steps it on the blocking edge, :class:`AsyncMailer` awaits it
-on the anyio edge; beyond that they differ in nothing but the words ``async`` and ``await``.
+Both hold a :class:`_Post`, which is written once. :class:`Mailer` steps it on the blocking edge, :class:`AsyncMailer`
+awaits it on the anyio edge; beyond that they differ in nothing but the words ``async`` and ``await``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def override_transport(transport: Transport | None) -> Transport | None:
     Returns:
         The override that was in force before.
     """
-    global _override  # noqa: PLW0603 - one for the whole process is the purpose
+    global _override
     previous, _override = _override, transport
     return previous
 
@@ -142,7 +142,8 @@ def _url(given: object) -> str:
         raise ConfigurationError(msg)
     url = os.environ.get(ENVIRONMENT, "") if given is None else given
     if not url:
-        msg = f'there is no transport: give the mailer a URL such as "smtp://user:password@mail.example.com", or set {ENVIRONMENT}'
+        example = "smtp://user:password@mail.example.com"
+        msg = f'there is no transport: give the mailer a URL such as "{example}", or set {ENVIRONMENT}'
         raise ConfigurationError(msg)
     return url
 
@@ -167,10 +168,12 @@ class Mailer:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
         retry: Whether and when a delivery is tried again.
         defaults: A message whose set fields fill in what a message leaves open.
-        timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing else.
+        timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
+            else.
 
     Raises:
-        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first message.
+        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first
+            message.
     """
 
     def __init__(
@@ -181,7 +184,7 @@ class Mailer:
         defaults: Message | None = None,
         timeout: float = 30.0,
     ) -> None:
-        from mailkit.edge.blocking import BlockingEdge  # noqa: PLC0415 - each mailer needs one edge, not both
+        from mailkit.edge.blocking import BlockingEdge
 
         self._post = _Post(transport, BlockingEdge(timeout=timeout), retry, defaults)
 
@@ -215,7 +218,8 @@ class Mailer:
         Args:
             messages: The messages; they are taken one by one as the outcomes are asked for.
             connections: How many connections to use at once, at most.
-            window: How many messages may be unanswered on one connection; None leaves it to the transport, 1 is one by one.
+            window: How many messages may be unanswered on one connection; None leaves it to the transport, 1 is one by
+                one.
             on_progress: Is called after each message.
 
         Returns:
@@ -289,10 +293,12 @@ class AsyncMailer:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
         retry: Whether and when a delivery is tried again.
         defaults: A message whose set fields fill in what a message leaves open.
-        timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing else.
+        timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
+            else.
 
     Raises:
-        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first message.
+        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first
+            message.
     """
 
     def __init__(
@@ -303,7 +309,7 @@ class AsyncMailer:
         defaults: Message | None = None,
         timeout: float = 30.0,
     ) -> None:
-        from mailkit.edge.anyio import AnyioEdge  # noqa: PLC0415 - each mailer needs one edge, not both
+        from mailkit.edge.anyio import AnyioEdge
 
         self._post = _Post(transport, AnyioEdge(timeout=timeout), retry, defaults)
 
@@ -337,7 +343,8 @@ class AsyncMailer:
         Args:
             messages: The messages; they are taken one by one as the outcomes are asked for.
             connections: How many connections to use at once, at most.
-            window: How many messages may be unanswered on one connection; None leaves it to the transport, 1 is one by one.
+            window: How many messages may be unanswered on one connection; None leaves it to the transport, 1 is one by
+                one.
             on_progress: Is called after each message.
 
         Returns:

@@ -61,7 +61,7 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted({*_OURS, *(entry_point.name for entry_point in _entry_points())}))
 
 
-def _entry_points() -> Any:  # noqa: ANN401 - importlib.metadata takes 20 ms and is needed only here
-    from importlib.metadata import entry_points  # noqa: PLC0415
+def _entry_points() -> Any:
+    from importlib.metadata import entry_points
 
     return entry_points(group=ENTRY_POINTS)

@@ -9,7 +9,7 @@ __all__ = ["Reply"]
 
 @frozen
 class Reply:
-    """An answer of a server or a provider.
+    r"""An answer of a server or a provider.
 
     The code decides; the enhanced code only explains (RFC 3463 §2: where the two contradict each other, the reply
     code wins).
@@ -20,7 +20,7 @@ class Reply:
 
     Args:
         code: The SMTP reply code (RFC 5321 §4.2) or the HTTP status.
-        text: The human-readable part: untrusted, printable, lines joined by ``\\n``.
+        text: The human-readable part: untrusted, printable, lines joined by ``\n``.
         enhanced_code: The enhanced status code (RFC 3463), such as ``"5.1.1"``, where the server sent one.
     """
 

@@ -281,8 +281,8 @@ class TransportURL:
         """Take a URL apart.
 
         Raises:
-            ConfigurationError: It is not a URL, or a part of it is not valid. The text itself is not repeated: it may hold a
-                secret.
+            ConfigurationError: It is not a URL, or a part of it is not valid. The text itself is not repeated: it may
+                hold a secret.
         """
         if not (text.isascii() and text.isprintable()) or " " in text:
             msg = "a transport URL is printable ASCII without spaces: percent-encode anything else in user and password"
@@ -301,15 +301,21 @@ class TransportURL:
             password = None if parts.password is None else Secret(unquote(parts.password, errors="strict"))
         except ValueError:
             msg = (
-                f"the {scheme}:// URL is malformed: check the port (1 to 65535), the brackets of an IPv6 address and the "
-                "percent-encoding of user, password and parameters"
+                f"the {scheme}:// URL is malformed: check the port (1 to 65535), the brackets of an IPv6 address and "
+                "the percent-encoding of user, password and parameters"
             )
             raise ConfigurationError(msg) from None
         if port == 0 or parts.fragment or "@" in host or not host.isprintable():
             msg = f'the {scheme}:// URL is malformed: percent-encode "@", "/", "?" and "#" in user and password'
             raise ConfigurationError(msg)
         return cls(
-            scheme=scheme, username=username, password=password, host=host, port=port, path=unquote(parts.path), query=query
+            scheme=scheme,
+            username=username,
+            password=password,
+            host=host,
+            port=port,
+            path=unquote(parts.path),
+            query=query,
         )
 
     def parameters(self, **known: Callable[[str], Any]) -> dict[str, Any]:
@@ -331,7 +337,11 @@ class TransportURL:
             try:
                 values[key] = known[key](text)
             except (ValueError, KeyError):
-                kind: dict[Callable[[str], Any], str] = {seconds: "a positive number of seconds", whole: "a positive whole number", switch: "on or off"}
+                kind: dict[Callable[[str], Any], str] = {
+                    seconds: "a positive number of seconds",
+                    whole: "a positive whole number",
+                    switch: "on or off",
+                }
                 wanted = kind.get(known[key], "valid")
                 msg = f"the parameter {name!r} of {self.scheme}:// is not {wanted}"
                 raise ConfigurationError(msg) from None

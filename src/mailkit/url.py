@@ -21,7 +21,8 @@ def transport_from_url(text: str) -> Transport:
         'smtp://mail.example.com:587'
 
     Raises:
-        ConfigurationError: The URL is malformed, its scheme unknown, or a part of it wrong. The URL is not repeated in the
+        ConfigurationError: The URL is malformed, its scheme unknown, or a part of it wrong. The URL is not repeated in
+            the
             message: it may hold a secret.
     """
     url = TransportURL.parse(text)

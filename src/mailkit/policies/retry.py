@@ -1,8 +1,8 @@
 """Trying again, when what is known of the outcome allows it.
 
-The errors say what may be repeated: a recipient whose copy was certainly not accepted (``"not_sent"``, ``"deferred"``) and
-whose cause may pass. An unknown outcome is repeated only where that was asked for. Transports never retry by themselves, so
-the numbers here are the numbers on the wire.
+The errors say what may be repeated: a recipient whose copy was certainly not accepted (``"not_sent"``, ``"deferred"``)
+and whose cause may pass. An unknown outcome is repeated only where that was asked for. Transports never retry by
+themselves, so the numbers here are the numbers on the wire.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from attrs import evolve, field, frozen
 
-from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, DeliveryError
 from mailkit.receipt import Receipt, error_for_recipients
 from mailkit.transport import Channel
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
     from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import RecipientResult, Status
     from mailkit.transport import ServerInfo
@@ -45,8 +45,8 @@ class RetryPolicy:
         deadline: Seconds from the first attempt's begin after which no further one begins; None is no deadline.
         wait: A tenacity wait object; None is ``tenacity.wait_random_exponential(multiplier=0.5, max=10)``: full jitter.
         stop: A tenacity stop object that ends the attempts earlier.
-        on_unknown: ``"raise"``: at most once, an unknown outcome is left to the caller. ``"retry"``: at least once, a second
-            copy (with the same Message-ID) is preferred to none.
+        on_unknown: ``"raise"``: at most once, an unknown outcome is left to the caller. ``"retry"``: at least once, a
+            second copy (with the same Message-ID) is preferred to none.
 
     Raises:
         ConfigurationError: `attempts` or `deadline` is not positive, or `on_unknown` not known.
@@ -60,7 +60,7 @@ class RetryPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.attempts < 1 or (self.deadline is not None and not self.deadline > 0):
-            msg = "a retry policy has at least one attempt and a positive deadline (or None): use RetryPolicy.none() for no retries"
+            msg = "a retry policy has at least one attempt and a positive deadline (or None); RetryPolicy.none() tries once"
             raise ConfigurationError(msg)
         if self.on_unknown not in {"raise", "retry"}:
             msg = f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once) or "retry" (at least once)'
@@ -172,9 +172,9 @@ class _Attempt:
         self.number = 0
         self.idle = 0.0
 
-    def as_tenacity(self, now: float, error: DeliveryError | None) -> Any:  # noqa: ANN401 - its attributes are typed too narrowly
+    def as_tenacity(self, now: float, error: DeliveryError | None) -> Any:
         """Return what tenacity's wait and stop objects look at."""
-        from tenacity import AsyncRetrying, Future, RetryCallState  # noqa: PLC0415 - only when something went wrong
+        from tenacity import AsyncRetrying, Future, RetryCallState
 
         state: Any = RetryCallState(AsyncRetrying(), None, (), {})
         state.start_time = self.started
@@ -187,7 +187,7 @@ class _Attempt:
 
 
 def _full_jitter() -> wait_base:
-    from tenacity import wait_random_exponential  # noqa: PLC0415
+    from tenacity import wait_random_exponential
 
     return wait_random_exponential(multiplier=0.5, max=10)
 

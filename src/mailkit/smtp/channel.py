@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
-    from mailkit.smtp.delivery import Content, Delivered
+    from mailkit.smtp.content import Content
+    from mailkit.smtp.delivery import Delivered
     from mailkit.smtp.transport import SMTP
 
 __all__ = ["SMTPChannel"]
@@ -49,7 +50,10 @@ class SMTPChannel(Channel):
         server, timeouts = self._server, self._options.timeouts
         timeout = self._edge.timeout if timeouts.connect is None else timeouts.connect
         stream = await self._edge.connect_tcp(
-            server.host, server.effective_port, deadline=self._edge.now() + timeout, source_address=server.source_address
+            server.host,
+            server.effective_port,
+            deadline=self._edge.now() + timeout,
+            source_address=server.source_address,
         )
         conversation = Conversation(stream, self._edge, self._options)
         try:

@@ -54,10 +54,7 @@ class Conversation:
     def is_quiet(self) -> bool:
         """Whether the connection looks alive and in step: nothing awaited, nothing arrived, not even its end."""
         return (
-            self.is_usable
-            and self.engine.broken is None
-            and not self.engine.awaiting
-            and not self._stream.has_input()
+            self.is_usable and self.engine.broken is None and not self.engine.awaiting and not self._stream.has_input()
         )
 
     # Writing and reading. Every phase has a deadline.
@@ -92,7 +89,9 @@ class Conversation:
             self.is_usable = self.is_usable and answer.is_positive
         return self.is_usable
 
-    async def ask(self, line: bytes, expected: Expected, *, shown: str | None = None, timeout: float | None = None) -> Answer:
+    async def ask(
+        self, line: bytes, expected: Expected, *, shown: str | None = None, timeout: float | None = None
+    ) -> Answer:
         """Write one command and wait for its answer.
 
         Raises:
@@ -170,4 +169,3 @@ class Conversation:
     def abandon(self) -> None:
         """Forget a connection that belongs to the parent process."""
         self._stream.abandon()
-

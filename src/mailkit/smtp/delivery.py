@@ -14,13 +14,14 @@ Content of more than :data:`ONE_WRITE` bytes waits for the answers to its envelo
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mailkit.errors import DeliveryError, RejectedError, UnsupportedFeatureError
+from mailkit.errors import DeliveryError
 from mailkit.receipt import RecipientResult
 from mailkit.smtp import commands
+from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import bdat_pieces, data_pieces
 from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
 from mailkit.smtp.transaction import Transaction
@@ -30,43 +31,18 @@ if TYPE_CHECKING:
 
     from mailkit.envelope import Envelope
     from mailkit.reply import Reply
+    from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
     from mailkit.smtp.extensions import Extensions
 
-__all__ = ["Content", "Delivered", "Delivery"]
+__all__ = ["Delivered", "Delivery", "envelope_lines"]
 
 ONE_WRITE: Final = 64 * 1024
-"""Bytes of content that go out with their envelope. More waits until a recipient was accepted, so that a refusal costs no
-upload and what is in flight stays below the socket buffers (RFC 2920 §3.1 warns of the deadlock)."""
-
-MAX_RECIPIENTS: Final = 100
-"""Recipients of one transaction where the server says nothing else: what each must take (RFC 5321 §4.5.3.1.8)."""
+"""Octets of content that go out with their envelope. More waits until a recipient was accepted, so that a refusal costs
+no upload and what is in flight stays below the socket buffers (RFC 2920 §3.1 warns of the deadlock)."""
 
 MAX_CHUNKS_IN_FLIGHT: Final = 16
 """Unanswered BDATs. Their replies must fit into the socket buffers, or both sides would stand still writing."""
-
-
-class Content(Protocol):
-    """The message as this server will get it."""
-
-    @property
-    def size(self) -> int:
-        """Octets, exactly."""
-        ...
-
-    @property
-    def body_type(self) -> Literal["7BIT", "8BITMIME", "BINARYMIME"]:
-        """What its bytes ask of the server."""
-        ...
-
-    @property
-    def needs_smtputf8(self) -> bool:
-        """Whether its header section holds raw UTF-8."""
-        ...
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        """The bytes in blocks, the same ones each time."""
-        ...
 
 
 @frozen
@@ -89,6 +65,19 @@ class Delivered:
         return all(result.status == "not_sent" and result.code in {None, SERVICE_CLOSING} for result in self.results)
 
 
+def envelope_lines(
+    transaction: Transaction, extensions: Extensions, envelope: Envelope, content: Content
+) -> Iterator[tuple[bytes, Expected]]:
+    """Yield MAIL and the RCPTs of a transaction, each with the reply to expect."""
+    body = None if content.body_type == "7BIT" else content.body_type
+    size = content.size if "SIZE" in extensions else None
+    smtputf8 = envelope.needs_smtputf8 or content.needs_smtputf8
+    mail = commands.mail(envelope.mail_from, size=size, body=body, smtputf8=smtputf8)
+    yield mail, Expected(Awaited.MAIL, transaction)
+    for index, recipient in enumerate(transaction.recipients):
+        yield commands.rcpt(recipient, smtputf8=smtputf8), Expected(Awaited.RCPT, transaction, index)
+
+
 class Delivery:
     """One message on its way over one conversation.
 
@@ -97,8 +86,8 @@ class Delivery:
         extensions: What the server offers.
         envelope: Who gets the message.
         content: The message.
-        cautious: The connection was idle for so long that it may be dead without our knowing: the content waits until MAIL was
-            answered, so that a dead connection is noticed before the commit point.
+        cautious: The connection was idle for so long that it may be dead without our knowing: the content waits until
+            MAIL was answered, so that a dead connection is noticed before the commit point.
     """
 
     def __init__(
@@ -117,7 +106,6 @@ class Delivery:
         self._envelope = envelope
         self._content = content
         self._cautious = cautious
-        self._smtputf8 = envelope.needs_smtputf8 or content.needs_smtputf8
         self._pipelining = extensions.pipelining and self._options.pipelining
         self._chunking = extensions.chunking and self._options.chunking
         self._results: dict[str, RecipientResult] = {}
@@ -131,11 +119,9 @@ class Delivery:
             UnsupportedFeatureError: The server lacks an extension that the message needs; nothing was written.
             RejectedError: The message is larger than the server takes; nothing was written.
         """
-        self._check_extensions()
-        self._check_size()
-        limit = min(self._extensions.limits.rcpt_max or MAX_RECIPIENTS, MAX_RECIPIENTS)
+        refuse_unsendable(self._options, self._extensions, self._envelope, self._content)
+        limit = recipient_limit(self._extensions)
         waiting = self._envelope.rcpt_to
-        self._check_all_or_nothing(len(waiting), limit)
         reply: Reply | None = None
         while waiting:
             transaction = self._transaction = Transaction(waiting[:limit], chunked=self._chunking)
@@ -157,7 +143,7 @@ class Delivery:
         return Delivered(self.results(), None, reply)
 
     def results(self) -> tuple[RecipientResult, ...]:
-        """Return what became of each recipient so far; it may be asked at any moment, also when everything was cancelled."""
+        """Return what became of each recipient so far: at any moment, also when everything was cancelled."""
         if self._transaction is not None:
             self._enter(self._transaction)
         return tuple(
@@ -169,52 +155,16 @@ class Delivery:
         for result in transaction.results(self._conversation.bytes_sent):
             self._results[result.address] = result
 
-    # -- before the first byte -------------------------------------------------------------------------------------------
-
-    def _check_extensions(self) -> None:
-        needs = {
-            "SMTPUTF8": self._smtputf8 and not self._extensions.smtputf8,
-            "8BITMIME": self._content.body_type == "8BITMIME" and not self._extensions.eight_bit_mime,
-            "BINARYMIME": self._content.body_type == "BINARYMIME"
-            and not (self._extensions.binary_mime and self._chunking),
-        }
-        for keyword, missing in needs.items():
-            if missing:
-                raise UnsupportedFeatureError(
-                    f"the server {self._options.host} does not offer {keyword}, which this message needs; nothing was sent. "
-                    "Use addresses and raw content in ASCII, or another server",
-                    feature=keyword.lower(),
-                    transport=self._options.host,
-                )
-
-    def _check_size(self) -> None:
-        limit = self._extensions.size_limit
-        if limit is not None and self._content.size > limit:
-            raise RejectedError(
-                f"the message has {self._content.size:,} bytes and {self._options.host} takes at most {limit:,}; nothing was sent. "
-                "Attach less, or send a link",
-                phase="mail",
-                recipients=[RecipientResult(path.addr_spec, status="rejected") for path in self._envelope.rcpt_to],
-            )
-
-    def _check_all_or_nothing(self, count: int, limit: int) -> None:
-        if self._options.recipients == "all" and count > limit:
-            raise RejectedError(
-                f'recipients="all" needs one transaction, and {self._options.host} takes {limit} recipients in one, not {count}; '
-                "nothing was sent. Send to fewer at once",
-                phase="rcpt",
-                recipients=[RecipientResult(path.addr_spec, status="not_sent") for path in self._envelope.rcpt_to],
-            )
-
-    # -- one transaction -------------------------------------------------------------------------------------------------
+    # -- one transaction
+    # -------------------------------------------------------------------------------------------------
 
     async def _transact(self, transaction: Transaction) -> None:
         small = self._content.size <= ONE_WRITE
         together = self._pipelining and self._options.recipients == "any"
         if together and self._chunking and small and not self._cautious:
-            self._expect_envelope(transaction)
+            self._engine.expect_all(self._lines(transaction))
         elif together and not self._chunking:
-            self._expect_envelope(transaction)
+            self._engine.expect_all(self._lines(transaction))
             self._engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
             await self._settle()
         else:
@@ -234,24 +184,15 @@ class Delivery:
             self._engine.await_answer(Expected(Awaited.CONTENT, transaction))
             await self._write(transaction, data_pieces(self._content.iter_bytes()))
 
-    def _envelope_lines(self, transaction: Transaction) -> Iterator[tuple[bytes, Expected]]:
-        body = None if self._content.body_type == "7BIT" else self._content.body_type
-        size = self._content.size if "SIZE" in self._extensions else None
-        mail = commands.mail(self._envelope.mail_from, size=size, body=body, smtputf8=self._smtputf8)
-        yield mail, Expected(Awaited.MAIL, transaction)
-        for index, recipient in enumerate(transaction.recipients):
-            yield commands.rcpt(recipient, smtputf8=self._smtputf8), Expected(Awaited.RCPT, transaction, index)
-
-    def _expect_envelope(self, transaction: Transaction) -> None:
-        for line, expected in self._envelope_lines(transaction):
-            self._engine.expect(line, expected)
+    def _lines(self, transaction: Transaction) -> Iterator[tuple[bytes, Expected]]:
+        return envelope_lines(transaction, self._extensions, self._envelope, self._content)
 
     async def _ask_envelope(self, transaction: Transaction) -> None:
         if self._pipelining:
-            self._expect_envelope(transaction)
+            self._engine.expect_all(self._lines(transaction))
             await self._settle()
             return
-        for line, expected in self._envelope_lines(transaction):
+        for line, expected in self._lines(transaction):
             await self._conversation.ask(line, expected)
             if transaction.is_refused:
                 return
@@ -263,7 +204,8 @@ class Delivery:
         while self._engine.awaiting:
             await self._conversation.read(self._conversation.deadline(timeout))
 
-    # -- the content -----------------------------------------------------------------------------------------------------
+    # -- the content
+    # -----------------------------------------------------------------------------------------------------
 
     async def _write(self, transaction: Transaction, pieces: Iterator[bytes]) -> None:
         piece = next(pieces)
@@ -297,7 +239,8 @@ class Delivery:
             while self._chunking and self._engine.awaiting > in_flight:
                 await self._conversation.read(self._conversation.deadline(self._options.timeouts.command))
         except DeliveryError:
-            # Often the server has said why before it stopped reading, and the reason is worth more than the broken pipe.
+            # Often the server has said why before it stopped reading, and the reason is worth more than the broken
+            # pipe.
             with suppress(DeliveryError):
                 await self._conversation.read_waiting()
             if not transaction.is_refused:

@@ -1,8 +1,8 @@
 """The SMTP client's protocol without sockets and clocks: commands in, bytes out; bytes in, answers out.
 
-SMTP replies carry no name: the n-th reply answers the n-th thing that asked for one (RFC 2920 §3.1). So the engine keeps a
-queue of what is awaited, and any number of commands may be in flight. What a reply means depends only on what it answers and
-on its code; :data:`_POSITIVE` is the whole table.
+SMTP replies carry no name: the n-th reply answers the n-th thing that asked for one (RFC 2920 §3.1). So the engine
+keeps a queue of what is awaited, and any number of commands may be in flight. What a reply means depends only on what
+it answers and on its code; :data:`_POSITIVE` is the whole table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mailkit.errors import DeliveryError, ProtocolError, TLSError, TransientErro
 from mailkit.smtp.replies import ReplyParser, ReplyViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mailkit.reply import Reply
     from mailkit.smtp.transaction import Transaction
@@ -43,9 +43,9 @@ class Awaited(Enum):
 
 _ANY_2XX = frozenset(range(200, 300))
 
-# A code in the set is a yes, any 4xx and 5xx a no; anything else means that client and server no longer talk about the same
-# thing. Any 2xx is a yes where RFC 5321 §4.3.2 lists one, because servers take liberties there; but not where the next byte
-# on the wire would be read differently (220 to STARTTLS, 354 to DATA).
+# A code in the set is a yes, any 4xx and 5xx a no; anything else means that client and server no longer talk about the
+# same thing. Any 2xx is a yes where RFC 5321 §4.3.2 lists one, because servers take liberties there; but not where the
+# next byte on the wire would be read differently (220 to STARTTLS, 354 to DATA).
 _POSITIVE = {
     Awaited.GREETING: frozenset({220}),
     Awaited.EHLO: _ANY_2XX,
@@ -142,6 +142,11 @@ class Engine:
         if self._transcript is not None:
             self._transcript(TranscriptLine("C", line[:-2].decode("utf-8") if shown is None else shown))
 
+    def expect_all(self, lines: Iterable[tuple[bytes, Expected]]) -> None:
+        """Queue command lines, each with the reply that it will have."""
+        for line, expected in lines:
+            self.expect(line, expected)
+
     def content(self, data: bytes, *, shown: str | None = None) -> None:
         """Queue message content, which has no reply of its own."""
         self._outgoing.append(data)
@@ -166,8 +171,8 @@ class Engine:
     def feed(self, data: bytes) -> list[Answer]:
         """Take bytes from the server and return the answers that they complete.
 
-        What the server said before it broke the protocol still counts: those answers are returned, and `broken` says what
-        came after them. Nothing that arrives then is looked at.
+        What the server said before it broke the protocol still counts: those answers are returned, and `broken` says
+        what came after them. Nothing that arrives then is looked at.
         """
         answers: list[Answer] = []
         if self.broken is not None:
@@ -176,7 +181,7 @@ class Engine:
             self._parser.feed(data)
             while (reply := self._parser.next_reply()) is not None:
                 if self.redact is not None and reply.code != CHALLENGE:
-                    reply = evolve(reply, text=self.redact(reply.text))  # noqa: PLW2901
+                    reply = evolve(reply, text=self.redact(reply.text))
                 self._show(reply)
                 answer = self._match(reply)
                 if answer is None:
@@ -207,13 +212,18 @@ class Engine:
         verdict: Literal["positive", "negative"]
         if reply.code in _POSITIVE[expected.what] and not self._is_early(expected):
             verdict = "positive"
-        elif reply.code >= 400:  # noqa: PLR2004 - RFC 5321 §4.2.1: 4yz and 5yz are the negative completions
+        elif reply.code >= 400:
             verdict = "negative"
         else:
             self.broken = ProtocolError(f"the server answered {expected.what.value} with {reply}", reply=reply)
             return None
-        # LMTP answers the final dot once for each accepted recipient (RFC 2033 §4.2), and every RCPT is answered by then.
-        if expected.what is Awaited.CONTENT and expected.transaction is not None and expected.transaction.more_answers():
+        # LMTP answers the final dot once for each accepted recipient (RFC 2033 §4.2), and every RCPT is answered by
+        # then.
+        if (
+            expected.what is Awaited.CONTENT
+            and expected.transaction is not None
+            and expected.transaction.more_answers()
+        ):
             return Answer(expected, reply, verdict)
         self._awaited.popleft()
         return Answer(expected, reply, verdict)
@@ -228,13 +238,13 @@ class Engine:
         """Begin anew inside TLS (RFC 3207 §4.2).
 
         Raises:
-            TLSError: Bytes came with the 220, in clear: an attacker put them there to be read as the answer to what we will
-                say inside TLS (CVE-2011-0411).
+            TLSError: Bytes came with the 220, in clear: an attacker put them there to be read as the answer to what we
+                will say inside TLS (CVE-2011-0411).
         """
         if self._parser.buffered or self.broken is not None:
             self.broken = TLSError(
-                "the server (or someone between) sent bytes in clear after its reply to STARTTLS: a command injection; the "
-                "connection was dropped before any credentials or mail",
+                "the server (or someone between) sent bytes in clear after its reply to STARTTLS: a command injection; "
+                "the connection was dropped before any credentials or mail",
                 phase="starttls",
             )
             raise self.broken

@@ -101,8 +101,8 @@ def _wants_tls(conversation: Conversation, extensions: Extensions) -> bool:
     if conversation.options.tls == "opportunistic":
         return False
     msg = (
-        f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use smtps:// for a "
-        "port with implicit TLS (465), or say tls=opportunistic or tls=insecure where clear text is really meant"
+        f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use smtps:// "
+        "for a port with implicit TLS (465), or say tls=opportunistic or tls=insecure where clear text is really meant"
     )
     raise TLSError(msg, phase="starttls")
 

@@ -10,7 +10,9 @@ from mailkit.errors import AddressError, ConfigurationError
 __all__ = ["check_host", "is_loopback"]
 
 # Not only RFC 1123 names: container networks give their hosts underscores.
-_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 
 
 def check_host(host: str) -> str:
@@ -23,7 +25,7 @@ def check_host(host: str) -> str:
     if _NAME.fullmatch(bare) or _is_address(bare):
         return bare
     if not bare.isascii():
-        from mailkit.address_domain import parse_domain  # noqa: PLC0415 - IDNA tables are large
+        from mailkit.address_domain import parse_domain
 
         try:
             return parse_domain(bare, 0, len(bare))[1]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Recipients", "SMTPOptions", "Security", "Timeouts"]
 
 Security = Literal["starttls", "implicit", "opportunistic", "insecure"]
-"""``"starttls"``: TLS by STARTTLS or nothing. ``"implicit"``: TLS from the first byte. ``"opportunistic"``: STARTTLS where it is
-offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords too."""
+"""``"starttls"``: TLS by STARTTLS or nothing. ``"implicit"``: TLS from the first byte. ``"opportunistic"``: STARTTLS where
+it is offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords too."""
 
 Recipients = Literal["any", "all"]
 """``"any"``: who is accepted gets the message. ``"all"``: one refused recipient, and nobody gets it."""
@@ -31,8 +31,8 @@ DATA_END: Final = 60.0  # seconds; RFC 5321 §4.5.3.2.6 allows 10 minutes
 class Timeouts:
     """How long each phase may take, in seconds; None is the mailer's `timeout`.
 
-    RFC 5321 §4.5.3.2 gives the upper bounds that a patient client allows: greeting, MAIL and RCPT 5 minutes, DATA 2, a block of
-    content 3, the answer to the final dot 10.
+    RFC 5321 §4.5.3.2 gives the upper bounds that a patient client allows: greeting, MAIL and RCPT 5 minutes, DATA 2, a
+    block of content 3, the answer to the final dot 10.
 
     Args:
         connect: DNS and TCP.
@@ -40,8 +40,8 @@ class Timeouts:
         greeting: The server's first reply.
         command: The answer to a command.
         data_block: Writing a block of content (at most 256 KiB).
-        data_end: The answer to the whole message; None is 60 s or the mailer's timeout, whichever is longer. It may not be
-            shorter than `command`: giving up too early means a second copy (RFC 5321 §4.5.3.2.6).
+        data_end: The answer to the whole message; None is 60 s or the mailer's timeout, whichever is longer. It may not
+            be shorter than `command`: giving up too early means a second copy (RFC 5321 §4.5.3.2.6).
 
     Raises:
         ConfigurationError: A timeout is not positive, or `data_end` is shorter than `command`.
@@ -60,7 +60,7 @@ class Timeouts:
             msg = "every timeout is a positive, finite number of seconds: nothing may hang for ever"
             raise ConfigurationError(msg)
         if self.data_end is not None and self.command is not None and self.data_end < self.command:
-            msg = f"data_end ({self.data_end} s) may not be shorter than command ({self.command} s): it would cause duplicates"
+            msg = f"data_end={self.data_end} may not be shorter than command={self.command}: it would cause duplicates"
             raise ConfigurationError(msg)
 
 

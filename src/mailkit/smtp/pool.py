@@ -27,8 +27,8 @@ class PoolLimits:
         max_connections: Open at once, idle ones included; who comes then waits.
         max_messages: Messages that one connection carries; None is no bound.
         max_age: Seconds that one connection lives; None is no bound.
-        idle_timeout: Seconds after which an idle connection is not used again. Servers close theirs after 5 minutes or so
-            (RFC 5321 §4.5.3.2.7), busy ones much sooner.
+        idle_timeout: Seconds after which an idle connection is not used again. Servers close theirs after 5 minutes or
+            so (RFC 5321 §4.5.3.2.7), busy ones much sooner.
         acquire_timeout: Seconds to wait for a connection; None is the mailer's `timeout`.
 
     Raises:
@@ -51,8 +51,9 @@ class PoolLimits:
 class Pool:
     """The connections to one server.
 
-    Threads and tasks share it: what is idle sits in a deque, whose ends are popped and pushed atomically, and a slot bounds
-    how many sessions are out or idle. A forked child starts with an empty pool: its parent's connections are not its own.
+    Threads and tasks share it: what is idle sits in a deque, whose ends are popped and pushed atomically, and a slot
+    bounds how many sessions are out or idle. A forked child starts with an empty pool: its parent's connections are not
+    its own.
 
     Args:
         edge: Where the slots and the clock come from.

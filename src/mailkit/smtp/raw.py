@@ -21,7 +21,9 @@ MAX_HEADER: Final = 1024 * 1024
 """Octets of a header section. Postfix cuts at 102,400; far beyond it somebody passes something that is no message."""
 
 _BLIND = re.compile(rb"(?:^|\r\n)(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
-_MESSAGE_ID = re.compile(rb"(?:^|\r\n)message-id[ \t]*:[ \t]*(?:\r\n[ \t]+)?<([\x21-\x3b\x3d\x3f-\x7e]+)>", re.IGNORECASE)
+_MESSAGE_ID = re.compile(
+    rb"(?:^|\r\n)message-id[ \t]*:[ \t]*(?:\r\n[ \t]+)?<([\x21-\x3b\x3d\x3f-\x7e]+)>", re.IGNORECASE
+)
 
 
 @frozen(kw_only=True)
@@ -67,10 +69,10 @@ class RawContent:
         text.finish()
         fields = bytes(header[: end if end >= 0 else len(header)])
         if b":" not in fields.partition(b"\r\n")[0] or len(fields) > MAX_HEADER:
-            msg = "these bytes are no RFC 5322 message: they must begin with a header section, and each line end must be CRLF"
+            msg = "these bytes are no RFC 5322 message: it begins with a header section, and each line ends with CRLF"
             raise MessageError(msg)
         if _BLIND.search(fields):
-            msg = "the message has a Bcc field, which every recipient would see: remove it and name those in the envelope only"
+            msg = "the message has a Bcc field, which every recipient would see: name those in the envelope only"
             raise MessageError(msg)
         match = _MESSAGE_ID.search(fields)
         return cls(

@@ -15,10 +15,10 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import AuthenticationError, ProtocolError
-from mailkit.smtp.replies import printable
 from mailkit.smtp.saslprep import saslprep
 
 if TYPE_CHECKING:
+    from mailkit.errors import Cause
     from mailkit.smtp.mechanisms import Credentials
 
 __all__ = ["MAX_ITERATIONS", "MIN_ITERATIONS", "Scram"]
@@ -34,6 +34,22 @@ _CHANNEL_BINDING: Final = "tls-server-end-point"  # RFC 5929 §4
 # server-first-message, RFC 5802 §7, without the reserved "m=", which a client has to refuse. "…,ext" may
 # follow.
 _SERVER_FIRST = re.compile(rb"r=([!-+\--~]+),s=([A-Za-z0-9+/]+={0,2}),i=([1-9][0-9]{0,9})(?:,.*)?", re.DOTALL)
+# server-error-value, RFC 5802 §7, and what each means for a retry. The two about binding that say "security" are how a
+# server finds out that somebody stands between us.
+_SERVER_ERRORS: Final[dict[str, Cause]] = {
+    "invalid-encoding": "configuration",
+    "extensions-not-supported": "configuration",
+    "invalid-proof": "configuration",
+    "channel-bindings-dont-match": "security",
+    "server-does-support-channel-binding": "security",
+    "channel-binding-not-supported": "configuration",
+    "unsupported-channel-binding-type": "configuration",
+    "unknown-user": "configuration",
+    "invalid-username-encoding": "configuration",
+    "no-resources": "transient",
+    "other-error": "configuration",
+}
+
 _SERVER_FINAL = re.compile(rb"([ve])=([^,]+)(?:,.*)?", re.DOTALL)
 
 
@@ -131,9 +147,13 @@ class Scram:
         fields = _SERVER_FINAL.fullmatch(server_final)
         if fields is None:
             raise ProtocolError(f"the end of the server's {self.name} exchange is malformed", phase="auth")
-        if fields[1] == b"e":  # server-error-value, RFC 5802 §7
-            self.detail = printable(fields[2])
-            raise AuthenticationError(f"the server refused {self.name}: {self.detail}", phase="auth")
+        if fields[1] == b"e":
+            # What is not on the list is not shown: it could be anything, even the password.
+            error = fields[2].decode("ascii", "replace")
+            self.detail = error if error in _SERVER_ERRORS else "other-error"
+            raise AuthenticationError(
+                f"the server refused {self.name}: {self.detail}", cause=_SERVER_ERRORS[self.detail], phase="auth"
+            )
         if not hmac.compare_digest(self._decode(fields[2]), expected):
             raise AuthenticationError(
                 "the server does not know the password: it may be an impostor; nothing was sent",

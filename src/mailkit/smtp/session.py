@@ -12,14 +12,14 @@ from mailkit.smtp.engine import Awaited, Expected
 
 if TYPE_CHECKING:
     from mailkit.envelope import Envelope
+    from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
-    from mailkit.smtp.delivery import Content
     from mailkit.smtp.handshake import Handshake
 
 __all__ = ["Session"]
 
 DOUBTFUL_AFTER: Final = 5.0
-"""Seconds without traffic after which a connection may have died unseen (a NAT or firewall forgot it, a server was replaced):
+"""Seconds without traffic after which a connection may have died unseen (a firewall forgot it, a server was replaced):
 the content then waits until MAIL is answered, which costs one round trip, once."""
 
 
@@ -55,8 +55,8 @@ class Session:
     async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
         """Deliver one message.
 
-        A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what became
-        of the message: a ``delivery`` attribute with the error that would have been raised, and a note.
+        A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what
+        became of the message: a ``delivery`` attribute with the error that would have been raised, and a note.
 
         Raises:
             UnsupportedFeatureError: The server lacks an extension that the message needs.
@@ -70,7 +70,9 @@ class Session:
             delivered = await delivery.run()
         except MailkitError:
             # Refused here before anything was written, or the content broke off in the middle of it.
-            conversation.is_usable = conversation.is_usable and conversation.bytes_sent == before and conversation.is_quiet
+            conversation.is_usable = (
+                conversation.is_usable and conversation.bytes_sent == before and conversation.is_quiet
+            )
             raise
         except BaseException as interruption:
             conversation.is_usable = False

@@ -1,4 +1,4 @@
-"""The ledger of one mail transaction: who was asked for, what the server answered, and so what became of each recipient."""
+"""The ledger of one mail transaction: who was asked for, what was answered, and so what became of each recipient."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 
 class Transaction:
     """One MAIL, its RCPTs and their content, with every answer to them.
 
-    The commit point is a position in the stream of bytes sent: the last byte of what permits delivery (the final dot, or the
-    last byte of ``BDAT … LAST``). Whoever knows how many bytes may have left knows on which side of it the message is.
+    The commit point is a position in the stream of bytes sent: the last byte of what permits delivery (the final dot,
+    or the last byte of ``BDAT … LAST``). Whoever knows how many bytes may have left knows on which side of it the
+    message is.
 
     Args:
         recipients: The forward-paths, in the order of their RCPTs.
@@ -64,8 +65,8 @@ class Transaction:
     def is_open(self) -> bool:
         """Whether the server may still hold this transaction open, so that only RSET clears it.
 
-        The final dot ends a transaction whatever its answer (RFC 5321 §4.1.1.4); a refused BDAT leaves an indeterminate state
-        (RFC 3030 §2).
+        The final dot ends a transaction whatever its answer (RFC 5321 §4.1.1.4); a refused BDAT leaves an indeterminate
+        state (RFC 3030 §2).
         """
         ended = any(reply.is_positive for reply in self._content) or (self._content and not self.chunked)
         return self._mail_accepted and not ended

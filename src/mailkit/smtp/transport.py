@@ -52,7 +52,8 @@ def _path(value: str | Path | None) -> Path | None:
 class SMTP:
     """A mail server reached by SMTP (RFC 5321), as a submission client (RFC 6409).
 
-    TLS is required and the certificate verified unless `tls` says otherwise; credentials never travel in clear unless it does.
+    TLS is required and the certificate verified unless `tls` says otherwise; credentials never travel in clear unless
+    it does.
 
     Example:
         >>> from mailkit import Mailer
@@ -65,10 +66,11 @@ class SMTP:
         port: Its port; 587, or 465 for ``tls="implicit"``, where None.
         username: The user name, where the server wants one.
         password: The password.
-        token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The function
-            is asked for each new connection, and once more when the server refuses the token.
-        tls: ``"starttls"`` (the default), ``"implicit"``, ``"opportunistic"`` (STARTTLS where it is offered, unverified, else
-            clear text without credentials; the default on a loopback host) or ``"insecure"`` (clear text, credentials too).
+        token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The
+            function is asked for each new connection, and once more when the server refuses the token.
+        tls: ``"starttls"`` (the default), ``"implicit"``, ``"opportunistic"`` (STARTTLS where it is offered,
+            unverified, else clear text without credentials; the default on a loopback host) or ``"insecure"`` (clear
+            text, credentials too).
         ca_file: A PEM file of certificate authorities to trust instead of the system's.
         certificate: A PEM file with the client's certificate.
         key: A PEM file with the client's private key, where it is not in `certificate`.
@@ -112,7 +114,7 @@ class SMTP:
     def __attrs_post_init__(self) -> None:
         _one_of("tls", self.tls, (None, "starttls", "implicit", "opportunistic", "insecure"))
         _one_of("recipients", self.recipients, ("any", "all"))
-        if self.port is not None and not 1 <= self.port <= 65535:  # noqa: PLR2004 - what a TCP port is
+        if self.port is not None and not 1 <= self.port <= 65535:
             msg = f"{self.port} is no port: use a number from 1 to 65535"
             raise ConfigurationError(msg)
         if self.ehlo_name is not None:
@@ -157,7 +159,11 @@ class SMTP:
                 raise ConfigurationError(msg)
             given["tls"] = "implicit"
         pool = PoolLimits(
-            **{name: given.pop(name) for name in ("max_connections", "max_messages", "max_age", "idle_timeout") if name in given}
+            **{
+                name: given.pop(name)
+                for name in ("max_connections", "max_messages", "max_age", "idle_timeout")
+                if name in given
+            }
         )
         timeouts = Timeouts()
         if (timeout := given.pop("timeout", None)) is not None:
@@ -220,7 +226,7 @@ class SMTP:
 
     def open(self, edge: Edge) -> SMTPChannel:
         """Return a channel with a connection pool of its own; connects when something is sent."""
-        from mailkit.smtp.channel import SMTPChannel  # noqa: PLC0415 - the writer and the engine are needed only now
+        from mailkit.smtp.channel import SMTPChannel
 
         return SMTPChannel(self, edge)
 

@@ -53,8 +53,8 @@ def _error(delivered: Delivered, transport: str) -> DeliveryError:
     statuses = {result.status for result in results}
     if "unknown" in statuses:
         return OutcomeUnknownError(
-            f"the connection to {transport} was lost after the whole message had been written ({cause}): it may or may not have "
-            f"been accepted. Look for the Message-ID at the receiving side before sending it again: {told}",
+            f"the connection to {transport} was lost after the whole message had been written ({cause}): it may or may not "
+            f"have been accepted. Look for the Message-ID at the receiving side before sending it again: {told}",
             phase="content",
         )
     decided = next((result for result in results if result.code is not None), None)

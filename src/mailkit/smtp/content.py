@@ -1,0 +1,98 @@
+"""The message as the conversation writes it, and what must hold before its first byte is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from mailkit.errors import RejectedError, UnsupportedFeatureError
+from mailkit.receipt import RecipientResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.envelope import Envelope
+    from mailkit.receipt import Status
+    from mailkit.smtp.extensions import Extensions
+    from mailkit.smtp.options import SMTPOptions
+
+__all__ = ["MAX_RECIPIENTS", "Content", "recipient_limit", "refuse_unsendable"]
+
+MAX_RECIPIENTS: Final = 100
+"""Recipients of one transaction where the server says nothing else: what each must take (RFC 5321 §4.5.3.1.8)."""
+
+
+class Content(Protocol):
+    """The message as this server will get it."""
+
+    @property
+    def size(self) -> int:
+        """Octets, exactly."""
+        ...
+
+    @property
+    def body_type(self) -> Literal["7BIT", "8BITMIME", "BINARYMIME"]:
+        """What its bytes ask of the server."""
+        ...
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether its header section holds raw UTF-8."""
+        ...
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The bytes in blocks, the same ones each time."""
+        ...
+
+
+def recipient_limit(extensions: Extensions) -> int:
+    """Return how many recipients one transaction may have (RFC 9422 §4.2 lets a server name fewer)."""
+    return min(extensions.limits.rcpt_max or MAX_RECIPIENTS, MAX_RECIPIENTS)
+
+
+def refuse_unsendable(options: SMTPOptions, extensions: Extensions, envelope: Envelope, content: Content) -> None:
+    """Refuse, before the first byte, what this server has said that it cannot take.
+
+    Raises:
+        UnsupportedFeatureError: It lacks an extension that the message needs.
+        RejectedError: The message is larger than it takes, or has too many recipients for ``recipients="all"``.
+    """
+    _check_extensions(options, extensions, envelope, content)
+    limit = extensions.size_limit
+    if limit is not None and content.size > limit:
+        raise _refusal(
+            f"the message has {content.size:,} octets and {options.host} takes at most {limit:,}; nothing was sent. "
+            "Attach less, or send a link",
+            envelope,
+            status="rejected",
+            phase="mail",
+        )
+    if options.recipients == "all" and len(envelope.rcpt_to) > recipient_limit(extensions):
+        raise _refusal(
+            f'recipients="all" needs one transaction, and {options.host} takes {recipient_limit(extensions)} '
+            f"recipients in one, not {len(envelope.rcpt_to)}; nothing was sent. Send to fewer at once",
+            envelope,
+            status="not_sent",
+            phase="rcpt",
+        )
+
+
+def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: Envelope, content: Content) -> None:
+    can_take_binary = extensions.binary_mime and extensions.chunking and options.chunking
+    missing = {
+        "SMTPUTF8": (envelope.needs_smtputf8 or content.needs_smtputf8) and not extensions.smtputf8,
+        "8BITMIME": content.body_type == "8BITMIME" and not extensions.eight_bit_mime,
+        "BINARYMIME": content.body_type == "BINARYMIME" and not can_take_binary,
+    }
+    for keyword, is_missing in missing.items():
+        if is_missing:
+            raise UnsupportedFeatureError(
+                f"the server {options.host} does not offer {keyword}, which this message needs; nothing was sent. "
+                "Use addresses and raw content in ASCII, or another server",
+                feature=keyword.lower(),
+                transport=options.host,
+            )
+
+
+def _refusal(message: str, envelope: Envelope, *, status: Status, phase: str) -> RejectedError:
+    results = [RecipientResult(path.addr_spec, status=status, phase=phase) for path in envelope.rcpt_to]
+    return RejectedError(message, phase=phase, recipients=results)
