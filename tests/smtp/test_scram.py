@@ -187,14 +187,27 @@ def test_success_without_proof_is_refused() -> None:
     assert caught.value.cause == "security"
 
 
-def test_a_servers_error_is_told() -> None:
-    """An e= attribute becomes the error's text and detail, printable."""
+@pytest.mark.parametrize(
+    ("error", "told", "cause"),
+    [
+        (b"invalid-proof", "invalid-proof", "configuration"),
+        (b"invalid-proof,x=1", "invalid-proof", "configuration"),
+        (b"channel-bindings-dont-match", "channel-bindings-dont-match", "security"),
+        (b"server-does-support-channel-binding", "server-does-support-channel-binding", "security"),
+        (b"no-resources", "no-resources", "transient"),
+        (b"pencil", "other-error", "configuration"),
+        (b"\xff\x1b", "other-error", "configuration"),
+    ],
+)
+def test_a_servers_error_is_told(error: bytes, told: str, cause: str) -> None:
+    """An e= attribute that RFC 5802 lists is shown and says who may retry; any other text is not shown."""
     scram = Scram(USER, nonce=NONCE)
     scram.respond(SERVER_FIRST)
-    with pytest.raises(AuthenticationError, match=r"invalid-proof\\x1b") as caught:
-        scram.respond(b"e=invalid-proof\x1b")
-    assert caught.value.cause == "configuration"
-    assert scram.detail == "invalid-proof\\x1b"
+    with pytest.raises(AuthenticationError) as caught:
+        scram.respond(b"e=" + error)
+    assert str(caught.value) == f"the server refused SCRAM-SHA-256: {told}"
+    assert caught.value.cause == cause
+    assert scram.detail == told
 
 
 @pytest.mark.parametrize("final", [b"", b"v=", b"v=!!!", b"x=AAAA", b"v=AAA"])

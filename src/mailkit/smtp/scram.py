@@ -149,11 +149,11 @@ class Scram:
             raise ProtocolError(f"the end of the server's {self.name} exchange is malformed", phase="auth")
         if fields[1] == b"e":
             # What is not on the list is not shown: it could be anything, even the password.
-            error = fields[2].decode("ascii", "replace")
-            self.detail = error if error in _SERVER_ERRORS else "other-error"
-            raise AuthenticationError(
-                f"the server refused {self.name}: {self.detail}", cause=_SERVER_ERRORS[self.detail], phase="auth"
-            )
+            said = fields[2].decode("ascii", "replace")
+            error = said if said in _SERVER_ERRORS else "other-error"
+            self.detail = error
+            msg = f"the server refused {self.name}: {error}"
+            raise AuthenticationError(msg, cause=_SERVER_ERRORS[error], phase="auth")
         if not hmac.compare_digest(self._decode(fields[2]), expected):
             raise AuthenticationError(
                 "the server does not know the password: it may be an impostor; nothing was sent",
