@@ -1,0 +1,108 @@
+"""Sent: one message that a transport in memory has accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, final, overload
+
+from attrs import field, frozen
+
+from mailkit.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailkit.envelope import Envelope
+    from mailkit.receipt import Receipt
+
+__all__ = ["Sent"]
+
+T = TypeVar("T")
+
+
+class _OfMessage(Generic[T]):
+    """A field of the message, to be read from what was sent."""
+
+    def __init__(self, get: Callable[[Message], T]) -> None:
+        self._get = get
+
+    @overload
+    def __get__(self, sent: None, owner: type[Sent]) -> Self: ...
+
+    @overload
+    def __get__(self, sent: Sent, owner: type[Sent]) -> T: ...
+
+    def __get__(self, sent: Sent | None, owner: type[Sent]) -> Self | T:
+        return self if sent is None else self._get(sent.message)
+
+
+@final
+@frozen(kw_only=True)
+class Sent:
+    """A message as it was sent. Every field of the message can be read here as well: ``sent.subject``.
+
+    Example:
+        >>> from mailkit.local import MemoryTransport
+        >>> from mailkit import Mailer
+        >>> transport = MemoryTransport()
+        >>> receipt = Mailer(transport).send(Message(from_="ada@example.com", to="bob@example.org", subject="Hello"))
+        >>> transport.outbox[0].subject, transport.outbox[0].envelope.rcpt_to
+        ('Hello', (Address('bob@example.org'),))
+
+    Args:
+        envelope: Who it was really from and to, Bcc included.
+        receipt: What the sender was told.
+        raw: The octets: RFC 5322, CRLF, no Bcc.
+        message: The message, complete; None if its octets were given to ``send_raw``.
+    """
+
+    envelope: Envelope
+    receipt: Receipt
+    raw: bytes = field(repr=False)
+    _message: Message | None = field(default=None, alias="message")
+
+    @property
+    def message(self) -> Message:
+        """The message, complete; what was given to ``send_raw`` is read from its octets.
+
+        Raises:
+            MessageError: Prepared octets hold what no Message can say: read `raw` instead.
+        """
+        if self._message is not None:
+            return self._message
+        import email
+        import email.policy
+
+        return Message.from_email_message(email.message_from_bytes(self.raw, policy=email.policy.default))
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether it was given to ``send_raw``."""
+        return self._message is None
+
+    from_ = _OfMessage(lambda message: message.from_)
+    sender = _OfMessage(lambda message: message.sender)
+    to = _OfMessage(lambda message: message.to)
+    cc = _OfMessage(lambda message: message.cc)
+    bcc = _OfMessage(lambda message: message.bcc)
+    reply_to = _OfMessage(lambda message: message.reply_to)
+    subject = _OfMessage(lambda message: message.subject)
+    text = _OfMessage(lambda message: message.text)
+    html = _OfMessage(lambda message: message.html)
+    amp = _OfMessage(lambda message: message.amp)
+    calendar = _OfMessage(lambda message: message.calendar)
+    attachments = _OfMessage(lambda message: message.attachments)
+    headers = _OfMessage(lambda message: message.headers)
+    date = _OfMessage(lambda message: message.date)
+    message_id = _OfMessage(lambda message: message.message_id)
+    in_reply_to = _OfMessage(lambda message: message.in_reply_to)
+    references = _OfMessage(lambda message: message.references)
+    return_path = _OfMessage(lambda message: message.return_path)
+    list_unsubscribe = _OfMessage(lambda message: message.list_unsubscribe)
+    tags = _OfMessage(lambda message: message.tags)
+    metadata = _OfMessage(lambda message: message.metadata)
+    track_opens = _OfMessage(lambda message: message.track_opens)
+    track_clicks = _OfMessage(lambda message: message.track_clicks)
+    send_at = _OfMessage(lambda message: message.send_at)
+    template = _OfMessage(lambda message: message.template)
+    idempotency_key = _OfMessage(lambda message: message.idempotency_key)
+    options = _OfMessage(lambda message: message.options)
