@@ -15,7 +15,7 @@ from .certificates import Certificates
 from .dovecot import Dovecot
 from .opensmtpd import OpenSMTPD
 from .postfix import Postfix
-from .processes import MissingServerError, free_ports
+from .processes import Guard, MissingServerError, free_ports
 from .smtp_sink import SmtpSink
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def server_folder() -> Iterator[Path]:
     """A folder that the servers' users can reach, which pytest's own folders (mode 0700) are not for."""
     folder = Path(tempfile.mkdtemp(prefix="mailkit-"))
     folder.chmod(0o755)
+    guard = Guard('sleep 2; rm -rf -- "$1"', str(folder))  # the servers have their own, and go first
     yield folder
+    guard.dismiss()
     shutil.rmtree(folder)
 
 

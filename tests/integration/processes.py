@@ -1,7 +1,7 @@
 """Starting, watching and stopping the servers of a test session.
 
-Every server runs in a session of its own (a Ctrl-C at the terminal reaches the tests, which then stop the
-servers) and has the kernel stop it when the tests die without that chance (``setpriv --pdeathsig``).
+Every server runs in a session of its own: a Ctrl-C at the terminal reaches the tests alone, which then stop the
+servers in order. Should the tests die without that chance, a guard beside each server notices and stops it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOST",
     "Daemon",
+    "Guard",
     "MissingServerError",
     "ServerFailedError",
     "find_program",
@@ -98,6 +99,30 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
+class Guard:
+    """A shell that does something when this process ends without having dismissed it.
+
+    The kernel's own means, prctl(PR_SET_PDEATHSIG), is forgotten as soon as a process changes its user, which is the
+    first thing that mail servers do.
+
+    Args:
+        script: What it does.
+        argument: The script's ``$1``.
+    """
+
+    def __init__(self, script: str, argument: str) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-c", f"read -r _; {script}", "guard", argument],
+            stdin=subprocess.PIPE,  # ends when this process does, in whatever way
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Let it end and do nothing."""
+        self._process.kill()
+        self._process.communicate()
+
+
 class Daemon:
     """One server process in the foreground of a session of its own, with its output in a file.
 
@@ -125,12 +150,13 @@ class Daemon:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", *map(str, command)],
+                [*map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guard = Guard('kill -TERM "$1"; sleep 1; kill -KILL -- "-$1"', str(self._process.pid))
         try:
             self._wait_for(listens, seconds)
         except BaseException:
@@ -175,6 +201,7 @@ class Daemon:
                 self._process.wait()
         with contextlib.suppress(ProcessLookupError):  # nothing is left, as it should be
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._guard.dismiss()
 
 
 def _accepts(address: int | Path) -> bool:
