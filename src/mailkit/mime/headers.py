@@ -34,7 +34,7 @@ _MAX_LINE = 998  # RFC 5322 §2.1.1, in octets and without the CRLF
 _WIDTH = 78  # RFC 5322 §2.1.1
 _ENCODED_WIDTH = 76  # RFC 2047 §2, for lines that hold an encoded word
 _MAX_WORD = 900  # what is longer is encoded: a word cannot be folded
-_MAX_PHRASE = 64  # a longer display name is encoded, which can be folded anywhere
+_FIRST_ROOM = 64  # for the first encoded word of a display name, after "Reply-To: "
 _MEMORABLE = 256  # characters: longer values are not remembered
 
 _NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 §3.6.8
@@ -252,12 +252,17 @@ def _mailbox(display_name: str, addr_spec: str) -> tuple[str, ...]:
         return (addr_spec,)
     _refuse_controls("a display name", display_name)
     if display_name.isascii() and "=?" not in display_name:
-        if len(display_name) <= _MAX_PHRASE and _ATOMS.fullmatch(display_name) is not None:
-            return (*display_name.split(" "), f"<{addr_spec}>")
-        escaped = _ESCAPED_IN_QUOTES.sub(r"\\\g<0>", display_name)
-        if len(escaped) <= _MAX_PHRASE:
-            return f'"{escaped}"', f"<{addr_spec}>"
-    return (*encoded_words(display_name, room=_MAX_PHRASE), f"<{addr_spec}>")
+        if _ATOMS.fullmatch(display_name) is None:
+            display_name = f'"{_ESCAPED_IN_QUOTES.sub(_escape, display_name)}"'
+        # It is folded where it has one space, within quotes as well (RFC 5322 §3.2.4).
+        words = _ONE_SPACE.split(display_name)
+        if max(map(len, words)) <= _MAX_WORD:
+            return (*words, f"<{addr_spec}>")
+    return (*encoded_words(display_name, room=_FIRST_ROOM), f"<{addr_spec}>")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return "\\" + found[0]
 
 
 def _refuse_controls(name: str, text: str) -> None:

@@ -15,11 +15,12 @@ _WORD = r"[A-Za-z0-9!#$&\-^_.+%'*`{|}~]+"  # a token of RFC 2045 §5.1
 _PARAMETER = re.compile(rf"; ({_WORD}=(?:{_WORD}|\"(?:[^\"\\]|\\.)*\"))")
 _MEDIA_TYPE = re.compile(rf"(?!multipart/)({_WORD}/{_WORD})((?:{_PARAMETER.pattern})*)", re.IGNORECASE)
 
-# What may stand in a quoted file name as it is. Not '"' and "\", which readers unescape once, twice or never; not "%", "'"
+# What may stand in a quoted file name as it is. Not '"' and "\\", which readers unescape once, twice or never; not ";", which
+# some take for the end even there; not "%", "'"
 # and "*", which RFC 2231 gives a meaning; not "?", without which nothing looks like an encoded word; nor what no file system
 # has in a name.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$&()+,\-.;=@\[\]^_`{}~]+(?: [A-Za-z0-9!#$&()+,\-.;=@\[\]^_`{}~]+)*")
-_NOT_PLAIN = re.compile(r"[^A-Za-z0-9!#$&()+,\-.;=@\[\]^_`{}~]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+(?: [A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+)*")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+")
 _MAX_PLAIN = 60
 
 # RFC 2231 §7, attribute-char, and of those only what no reader takes for anything else.

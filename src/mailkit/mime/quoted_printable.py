@@ -10,7 +10,7 @@ __all__ = ["encode_quoted_printable"]
 # A line that begins with "From " gets a ">" in front of it in mbox files, and a "." is what SMTP itself doubles. An escaped
 # character there is safe from both.
 _UNSAFE_START = re.compile(rb"^(?:F(?=rom )|\.+)", re.MULTILINE)
-_DOTS = 24  # in a line of 76, its soft line break included
+_ROOM = 72  # whole escapes in a line of 76, its soft line break included
 
 
 def encode_quoted_printable(text: bytes) -> bytes:
@@ -29,9 +29,10 @@ def encode_quoted_printable(text: bytes) -> bytes:
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
-    # A soft line break after it, because the rest of the line may have all of its 76 characters already.
-    start = found[0]
-    if start == b"F":
-        return b"=46=\r\n"
-    lines, dots = divmod(len(start), _DOTS)
-    return (b"=2E" * _DOTS + b"=\r\n") * lines + (b"=2E" * dots + b"=\r\n" if dots else b"")
+    start = b"=46" if found[0] == b"F" else b"=2E" * len(found[0])
+    pieces = [start[index : index + _ROOM] for index in range(0, len(start), _ROOM)]
+    # The rest of the line may have all of its 76 characters already. A soft line break with nothing after it would be read as
+    # a line end by some.
+    if found.string[found.end() : found.end() + 1] not in {b"", b"\r"}:
+        pieces.append(b"")
+    return b"=\r\n".join(pieces)
