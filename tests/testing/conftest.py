@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailkit.testing import SMTPServer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from mailkit.testing import SMTPServer
+
+    Connect: TypeAlias = "Callable[[SMTPServer], RawClient]"
 
 PATIENCE = 10.0
 
@@ -25,9 +28,11 @@ class RawClient:
         self._buffer = b""
 
     def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
         self.socket.sendall(data)
 
     def line(self) -> bytes:
+        """Read one line, its end included."""
         while b"\n" not in self._buffer:
             block = self.socket.recv(65536)
             if not block:
@@ -48,6 +53,7 @@ class RawClient:
         return int(self.reply()[:3])
 
     def codes(self, count: int) -> list[int]:
+        """Read some replies, and return their codes."""
         return [self.code() for _ in range(count)]
 
     def ask(self, command: str | bytes) -> bytes:
@@ -83,12 +89,13 @@ class RawClient:
         self.socket = context.wrap_socket(self.socket, server_hostname=name)
 
     def close(self) -> None:
+        """Close the socket."""
         with contextlib.suppress(OSError):
             self.socket.close()
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[SMTPServer], RawClient]]:
+def connect() -> Iterator[Connect]:
     """Connect raw clients to servers; they are closed when the test ends."""
     clients: list[RawClient] = []
 

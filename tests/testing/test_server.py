@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,10 +13,15 @@ import mailkit.testing
 from mailkit.errors import ConfigurationError
 from mailkit.testing import SMTPServer
 
+if TYPE_CHECKING:
+    from tests.testing.conftest import Connect
+
+    from mailkit.testing import ReceivedMessage
+
 SIMPLE = b"Subject: Hello\r\n\r\nHi Bob\r\n"
 
 
-def test_smtplib_can_deliver_and_the_message_arrives_with_its_envelope():
+def test_smtplib_can_deliver_and_the_message_arrives_with_its_envelope() -> None:
     """A message that smtplib sends is kept with sender, recipients, parameters and exact bytes."""
     with SMTPServer() as server:
         with smtplib.SMTP(server.host, server.port, local_hostname="client.example") as client:
@@ -36,7 +42,7 @@ def test_smtplib_can_deliver_and_the_message_arrives_with_its_envelope():
         assert server.violations == ()
 
 
-def test_a_pipelined_envelope_is_answered_in_one_write(connect):
+def test_a_pipelined_envelope_is_answered_in_one_write(connect: Connect) -> None:
     """Replies to a group of commands leave together, in order, when the group has been read."""
     with SMTPServer() as server:
         client = connect(server)
@@ -52,7 +58,7 @@ def test_a_pipelined_envelope_is_answered_in_one_write(connect):
         assert server.violations == ()
 
 
-def test_round_trips_are_counted_where_the_server_had_to_wait(connect):
+def test_round_trips_are_counted_where_the_server_had_to_wait(connect: Connect) -> None:
     """Greeting, EHLO, envelope, content and QUIT cost five waits, whatever the number of commands in a group."""
     with SMTPServer() as server:
         client = connect(server)
@@ -72,7 +78,7 @@ def test_round_trips_are_counted_where_the_server_had_to_wait(connect):
         assert record.verbs == ("EHLO", "MAIL", "RCPT", "RCPT", "DATA", "QUIT")
 
 
-def test_waits_in_the_middle_of_a_chunk_are_no_round_trips(connect):
+def test_waits_in_the_middle_of_a_chunk_are_no_round_trips(connect: Connect) -> None:
     """A chunk that arrives in pieces costs the same one round trip as a chunk in one piece."""
     with SMTPServer() as server:
         client = connect(server)
@@ -86,7 +92,7 @@ def test_waits_in_the_middle_of_a_chunk_are_no_round_trips(connect):
         assert server.messages[0].via == "BDAT"
 
 
-def test_chunks_are_joined(connect):
+def test_chunks_are_joined(connect: Connect) -> None:
     """Several BDAT commands make one message, and an empty last chunk is a chunk."""
     with SMTPServer() as server:
         client = connect(server)
@@ -98,7 +104,7 @@ def test_chunks_are_joined(connect):
         assert server.violations == ()
 
 
-def test_dots_are_unstuffed_however_the_bytes_arrive(connect):
+def test_dots_are_unstuffed_however_the_bytes_arrive(connect: Connect) -> None:
     """Content is cut at the lone dot and unstuffed, also when every byte comes in a write of its own."""
     wire = b"..\r\n...\r\na.\r\n.b\r\n\r\n.\r\n"
     with SMTPServer() as server:
@@ -114,7 +120,7 @@ def test_dots_are_unstuffed_however_the_bytes_arrive(connect):
         assert [violation.rule for violation in server.violations] == ["unstuffed-dot"] * 2
 
 
-def test_an_empty_message_is_a_message(connect):
+def test_an_empty_message_is_a_message(connect: Connect) -> None:
     """A dot right after the 354 ends content of no bytes."""
     with SMTPServer() as server:
         client = connect(server)
@@ -126,7 +132,7 @@ def test_an_empty_message_is_a_message(connect):
         assert server.messages[0].data == b""
 
 
-def test_only_crlf_dot_crlf_ends_content(connect):
+def test_only_crlf_dot_crlf_ends_content(connect: Connect) -> None:
     """None of the sequences that smuggle a second message past other servers ends content here."""
     sequences = [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\r", b"\r\n\0.\r\n"]
     with SMTPServer() as server:
@@ -141,7 +147,7 @@ def test_only_crlf_dot_crlf_ends_content(connect):
         assert client.ask("NOOP").startswith(b"250")
 
 
-def test_large_messages_are_read_away_and_refused(connect):
+def test_large_messages_are_read_away_and_refused(connect: Connect) -> None:
     """Content beyond max_size gets 552, under DATA as under BDAT, and the connection goes on."""
     with SMTPServer(max_size=1000) as server:
         client = connect(server)
@@ -164,7 +170,7 @@ def test_large_messages_are_read_away_and_refused(connect):
         assert [len(message.data) for message in server.committed] == [1000]
 
 
-def test_commands_out_of_sequence_get_503(connect):
+def test_commands_out_of_sequence_get_503(connect: Connect) -> None:
     """The order of RFC 5321 §4.1.4 is enforced."""
     with SMTPServer(users={"ada": "secret"}) as server:
         client = connect(server)
@@ -213,7 +219,7 @@ def test_commands_out_of_sequence_get_503(connect):
             assert client.ask(command).startswith(code), command
 
 
-def test_a_chunk_without_valid_recipient_ends_its_transaction(connect):
+def test_a_chunk_without_valid_recipient_ends_its_transaction(connect: Connect) -> None:
     """As with Postfix, a refused BDAT LAST gets 554 and the next MAIL in the pipeline is welcome."""
     with SMTPServer() as server:
         server.script("RCPT", "550 5.1.1 no such user", match="nobody@x.test")
@@ -229,7 +235,7 @@ def test_a_chunk_without_valid_recipient_ends_its_transaction(connect):
         assert [message.data for message in server.messages] == [b"hi\r\n"]
 
 
-def test_limits_are_announced_and_enforced(connect):
+def test_limits_are_announced_and_enforced(connect: Connect) -> None:
     """RCPTMAX and RCPTDOMAINMAX give 452 4.5.3, and a MAIL beyond MAILMAX ends the connection with 421."""
     with SMTPServer(limits={"RCPTMAX": 2, "RCPTDOMAINMAX": 1, "MAILMAX": 2}) as server:
         client = connect(server)
@@ -251,7 +257,7 @@ def test_limits_are_announced_and_enforced(connect):
         assert client.ask("RCPT TO:<postmaster>").startswith(b"250")
 
 
-def test_extensions_can_be_added_changed_and_left_out(connect):
+def test_extensions_can_be_added_changed_and_left_out(connect: Connect) -> None:
     """EHLO offers what the server was told to offer, and enhanced codes go only where they were offered."""
     with SMTPServer(extensions=["REQUIRETLS", "SIZE 0"], without=["CHUNKING", "ENHANCEDSTATUSCODES"]) as server:
         client = connect(server)
@@ -266,7 +272,7 @@ def test_extensions_can_be_added_changed_and_left_out(connect):
         assert [violation.rule for violation in server.violations] == ["bdat-not-offered"]
 
 
-def test_addresses_beyond_ascii_need_smtputf8(connect):
+def test_addresses_beyond_ascii_need_smtputf8(connect: Connect) -> None:
     """A UTF-8 address is refused without SMTPUTF8 in MAIL, and kept as text with it."""
     with SMTPServer() as server:
         client = connect(server)
@@ -282,11 +288,11 @@ def test_addresses_beyond_ascii_need_smtputf8(connect):
         assert server.violations == ()
 
 
-def test_on_message_sees_each_message_and_may_decide(connect):
+def test_on_message_sees_each_message_and_may_decide(connect: Connect) -> None:
     """What the hook returns is the reply, and a refusal keeps the message out of `messages`."""
-    seen = []
+    seen: list[str] = []
 
-    def decide(message):
+    def decide(message: ReceivedMessage) -> str | None:
         seen.append(message.mail_from)
         return None if message.mail_from else "554 5.7.1 no bounces\nplease"
 
@@ -303,7 +309,7 @@ def test_on_message_sees_each_message_and_may_decide(connect):
         assert [message.number for message in server.messages] == [2]
 
 
-def test_counts_only_keeps_numbers(connect):
+def test_counts_only_keeps_numbers(connect: Connect) -> None:
     """With keep="counts" neither messages nor conversations are kept, and wait_for still counts."""
     with SMTPServer(keep="counts") as server:
         client = connect(server)
@@ -316,7 +322,7 @@ def test_counts_only_keeps_numbers(connect):
         assert (server.committed, server.connections[0].commands, server.connections[0].transcript) == ((), [], "")
 
 
-def test_waiting_in_vain_says_what_happened():
+def test_waiting_in_vain_says_what_happened() -> None:
     """wait_for raises TimeoutError with the counts, and wait_until returns False."""
     with SMTPServer() as server:
         with pytest.raises(TimeoutError, match="accepted 0 of 1 messages within 0"):
@@ -324,7 +330,7 @@ def test_waiting_in_vain_says_what_happened():
         assert not server.wait_until(lambda _: False, timeout=0.0)
 
 
-def test_the_transcript_shows_the_conversation_without_content(connect):
+def test_the_transcript_shows_the_conversation_without_content(connect: Connect) -> None:
     """The transcript has each line of both sides in wire order, and no content."""
     with SMTPServer() as server:
         client = connect(server)
@@ -350,7 +356,7 @@ def test_the_transcript_shows_the_conversation_without_content(connect):
         ]
 
 
-def test_closing_ends_connections_and_threads(connect):
+def test_closing_ends_connections_and_threads(connect: Connect) -> None:
     """After close no thread of the server is left, clients see the end, and the port is free again."""
     before = threading.active_count()
     server = SMTPServer().start()
@@ -368,7 +374,7 @@ def test_closing_ends_connections_and_threads(connect):
         assert again.host == "127.0.0.1"
 
 
-def test_closing_from_the_hook_does_not_wait_for_itself(connect):
+def test_closing_from_the_hook_does_not_wait_for_itself(connect: Connect) -> None:
     """close() inside on_message ends the server without a deadlock."""
     server = SMTPServer(on_message=lambda _: server.close())
     server.start()
@@ -379,7 +385,7 @@ def test_closing_from_the_hook_does_not_wait_for_itself(connect):
         client.codes(3)
 
 
-def test_it_listens_on_ipv6():
+def test_it_listens_on_ipv6() -> None:
     """An IPv6 loopback address works and its URL has brackets."""
     with SMTPServer(host="::1") as server, smtplib.SMTP("::1", server.port) as client:
         assert client.noop()[0] == 250
@@ -387,8 +393,8 @@ def test_it_listens_on_ipv6():
         assert server.connections[0].peer == "::1"
 
 
-def test_urls_carry_credentials_only_when_asked():
-    """url never holds a secret, and url_for percent-encodes user and password or token."""
+def test_urls_carry_credentials_only_when_asked() -> None:
+    """Url never holds a secret, and url_for percent-encodes user and password or token."""
     with SMTPServer(users={"a@b": "p:/%"}, tokens={"t": "tok"}) as server:
         assert server.url == f"smtp://127.0.0.1:{server.port}"
         assert server.url_for("a@b") == f"smtp://a%40b:p%3A%2F%25@127.0.0.1:{server.port}"
@@ -399,7 +405,7 @@ def test_urls_carry_credentials_only_when_asked():
             _ = server.ca_file
 
 
-def test_arguments_that_do_not_fit_are_refused():
+def test_arguments_that_do_not_fit_are_refused() -> None:
     """Public addresses, unix sockets without LMTP and ports that are taken raise ConfigurationError."""
     with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1 is none"):
         SMTPServer(host="192.0.2.1")
@@ -411,7 +417,7 @@ def test_arguments_that_do_not_fit_are_refused():
             SMTPServer(port=port).start()
 
 
-def test_every_public_name_of_the_package_exists():
+def test_every_public_name_of_the_package_exists() -> None:
     """__all__ of mailkit.testing is sorted, complete and importable, and nothing else answers."""
     assert list(mailkit.testing.__all__) == sorted(mailkit.testing.__all__)
     for name in mailkit.testing.__all__:

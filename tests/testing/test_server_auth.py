@@ -7,11 +7,19 @@ import hashlib
 import hmac
 import smtplib
 import ssl
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mailkit.testing import Disconnect, RawReply, SMTPServer
 from mailkit.testing.certificates import channel_binding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.testing.conftest import Connect, RawClient
+
+    from mailkit.testing.certificates import CertificateKind
 
 USERS = {"ada": "sécret", "bob,=": "x"}
 TOKENS = {"ada": "token-1"}
@@ -28,19 +36,19 @@ def challenge(reply: bytes) -> bytes:
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[SMTPServer]:
     with SMTPServer(users=USERS, tokens=TOKENS) as running:
         yield running
 
 
 @pytest.fixture
-def client(server, connect):
+def client(server: SMTPServer, connect: Connect) -> RawClient:
     raw = connect(server)
     raw.hello()
     return raw
 
 
-def test_mechanisms_are_offered_as_the_accounts_allow(connect):
+def test_mechanisms_are_offered_as_the_accounts_allow(connect: Connect) -> None:
     """Passwords and tokens each bring their mechanisms, -PLUS needs TLS, and no account means no AUTH."""
     for arguments, offered in [
         ({"users": USERS}, b"AUTH SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN\r\n"),
@@ -56,7 +64,7 @@ def test_mechanisms_are_offered_as_the_accounts_allow(connect):
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login", "cram_md5"])
-def test_smtplib_can_log_in(mechanism):
+def test_smtplib_can_log_in(mechanism: str) -> None:
     """The standard library's client authenticates with each mechanism that it knows."""
     with SMTPServer(users={"ada": "secret"}, require_auth=True) as server:
         with smtplib.SMTP(server.host, server.port) as client:
@@ -85,7 +93,7 @@ def test_smtplib_can_log_in(mechanism):
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_plain(client, response, code, initial):
+def test_plain(client: RawClient, response: str, code: int, initial: bool) -> None:
     """PLAIN judges the same with an initial response and after an empty challenge."""
     if initial:
         assert client.ask(b"AUTH PLAIN " + b64(response))[:3] == b"%d" % code
@@ -96,7 +104,7 @@ def test_plain(client, response, code, initial):
 
 @pytest.mark.parametrize(("password", "code"), [("sécret", b"235"), ("wrong", b"535")])
 @pytest.mark.parametrize("initial", [True, False])
-def test_login(client, password, code, initial):
+def test_login(client: RawClient, password: str, code: int, initial: bool) -> None:
     """LOGIN asks for two things, or for one when the user name came with the command."""
     if initial:
         reply = client.ask(b"AUTH LOGIN " + b64("ada"))
@@ -107,7 +115,7 @@ def test_login(client, password, code, initial):
     assert client.ask(b64(password)).startswith(code)
 
 
-def test_cram_md5(client):
+def test_cram_md5(client: RawClient) -> None:
     """A right digest is accepted; a wrong one, an unknown user and an initial response are not."""
     assert client.ask(b"AUTH CRAM-MD5 " + b64("x")).startswith(b"501")
     for user, password, code in [("eve", "", b"535"), ("ada", "wrong", b"535"), ("ada", "sécret", b"235")]:
@@ -128,7 +136,7 @@ def test_cram_md5(client):
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_xoauth2(client, response, code, initial):
+def test_xoauth2(client: RawClient, response: str, code: int, initial: bool) -> None:
     """XOAUTH2 explains a refusal in a challenge, and the 535 comes after an empty response."""
     if initial:
         reply = client.ask(b"AUTH XOAUTH2 " + b64(response))
@@ -156,7 +164,7 @@ def test_xoauth2(client, response, code, initial):
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_oauthbearer(client, response, answer, code, initial):
+def test_oauthbearer(client: RawClient, response: str, answer: bytes | None, code: int, initial: bool) -> None:
     """OAUTHBEARER explains a refusal in a challenge that only a single ^A answers."""
     if initial:
         reply = client.ask(b"AUTH OAUTHBEARER " + b64(response))
@@ -194,7 +202,7 @@ def scram_proof(password: str, first: str, server_first: str, gs2: bytes, bindin
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_scram_sha_256(client, gs2, user, password, code, initial):
+def test_scram_sha_256(client: RawClient, gs2: str, user: str, password: str, code: int, initial: bool) -> None:
     """SCRAM-SHA-256 proves both sides to each other, and a wrong proof gets 535 without a signature."""
     first = f"n={user},r=nonce"
     if initial:
@@ -214,15 +222,23 @@ def test_scram_sha_256(client, gs2, user, password, code, initial):
 
 @pytest.mark.parametrize(
     "message",
-    ["n,n=ada,r=x", "n,", "n,a=eve,n=ada,r=x", "p=tls-unique,,n=ada,r=x", "n,,r=x,n=ada", "n,,n=ada,r=", "n,,n=a=da,r=x"],
+    [
+        "n,n=ada,r=x",
+        "n,",
+        "n,a=eve,n=ada,r=x",
+        "p=tls-unique,,n=ada,r=x",
+        "n,,r=x,n=ada",
+        "n,,n=ada,r=",
+        "n,,n=a=da,r=x",
+    ],
 )
-def test_scram_first_messages_that_are_none(client, message):
+def test_scram_first_messages_that_are_none(client: RawClient, message: str) -> None:
     """A client-first-message that breaks RFC 5802's grammar, or asks for another binding, gets 501."""
     assert client.ask(b"AUTH SCRAM-SHA-256 " + b64(message)).startswith(b"501")
 
 
 @pytest.mark.parametrize("kind", ["valid", "sha384"])
-def test_scram_sha_256_plus(connect, kind):
+def test_scram_sha_256_plus(connect: Connect, kind: CertificateKind) -> None:
     """The proof must hold the certificate's hash; without it, or with flag y, a man in the middle is assumed."""
     with SMTPServer(users=USERS, tls="implicit", certificate=kind) as server:
         client = connect(server)
@@ -244,7 +260,7 @@ def test_scram_sha_256_plus(connect, kind):
         assert isinstance(client.socket, ssl.SSLSocket)
 
 
-def test_the_exchange_can_be_cancelled_and_mangled(client):
+def test_the_exchange_can_be_cancelled_and_mangled(client: RawClient) -> None:
     """`*` cancels, what is not base64 gets 501, and the next attempt works."""
     client.ask("AUTH LOGIN")
     assert client.ask("*").startswith(b"501 5.7.0")
@@ -259,7 +275,9 @@ def test_the_exchange_can_be_cancelled_and_mangled(client):
 
 
 @pytest.mark.parametrize(("line", "code"), [(b"YWRh\n", 521), (b"A" * 12289 + b"\r\n", 500)])
-def test_responses_are_parsed_as_strictly_as_commands(server, client, line, code):
+def test_responses_are_parsed_as_strictly_as_commands(
+    server: SMTPServer, client: RawClient, line: bytes, code: int
+) -> None:
     """A bare LF or a line beyond 12,288 octets ends the connection in the middle of an exchange."""
     client.ask("AUTH LOGIN")
     client.send(line)
@@ -268,7 +286,7 @@ def test_responses_are_parsed_as_strictly_as_commands(server, client, line, code
     assert len(server.violations) == 1
 
 
-def test_auth_before_starttls_is_refused(connect):
+def test_auth_before_starttls_is_refused(connect: Connect) -> None:
     """Where AUTH waits for STARTTLS it gets 538, and where there is none 502."""
     with SMTPServer(users=USERS, tls="starttls") as server:
         client = connect(server)
@@ -280,7 +298,7 @@ def test_auth_before_starttls_is_refused(connect):
         assert client.ask("AUTH PLAIN").startswith(b"502")
 
 
-def test_faults_at_auth_and_at_its_responses(server, client):
+def test_faults_at_auth_and_at_its_responses(server: SMTPServer, client: RawClient) -> None:
     """AUTH scripts the answer to the command, RESPONSE the answer to a challenge's response, by mechanism."""
     server.script("AUTH", "454 4.7.0 later", match="plain")
     assert client.ask(b"AUTH PLAIN " + b64("\0ada\0sécret")).startswith(b"454")
@@ -296,7 +314,7 @@ def test_faults_at_auth_and_at_its_responses(server, client):
     assert client.rest() == b"235 2.7"
 
 
-def test_credentials_stay_out_of_the_transcript(server, client):
+def test_credentials_stay_out_of_the_transcript(server: SMTPServer, client: RawClient) -> None:
     """The transcript masks initial responses and responses; the raw lines are in `commands`, out of the repr."""
     client.ask(b"AUTH PLAIN " + b64("\0ada\0wrong"))
     client.ask("AUTH LOGIN")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,13 @@ from mailkit.testing import (
     StopReading,
     TruncateTLS,
 )
+from mailkit.testing.received import Ledger
+from mailkit.testing.wire import Gates, PeerGone
+
+if TYPE_CHECKING:
+    from tests.testing.conftest import Connect
+
+    from mailkit.testing import Phase
 
 ENVELOPE = b"MAIL FROM:<ada@x.test>\r\nRCPT TO:<bob@x.test>\r\n"
 
@@ -45,7 +53,9 @@ ENVELOPE = b"MAIL FROM:<ada@x.test>\r\nRCPT TO:<bob@x.test>\r\n"
         ("QUIT", [b""], b"QUIT\r\n"),
     ],
 )
-def test_a_reply_can_be_scripted_and_cut_at_each_phase(connect, phase, before, command):
+def test_a_reply_can_be_scripted_and_cut_at_each_phase(
+    connect: Connect, phase: Phase, before: list[bytes], command: bytes
+) -> None:
     """At every phase a text replaces the reply, and a connection can end after any byte of the server's own."""
     with SMTPServer() as server:
         server.script(phase, "499 4.9.9 scripted").script(phase, Disconnect(after_bytes=2)).script(phase, Disconnect())
@@ -66,18 +76,20 @@ def test_a_reply_can_be_scripted_and_cut_at_each_phase(connect, phase, before, c
         assert server.unplayed == ()
 
 
-def test_a_refused_recipient_is_matched_by_address(connect):
-    """match picks the recipient, in any case; the others are accepted and the cue is used up once."""
+def test_a_refused_recipient_is_matched_by_address(connect: Connect) -> None:
+    """Match picks the recipient, in any case; the others are accepted and the cue is used up once."""
     with SMTPServer() as server:
         server.script("RCPT", "550 5.1.1 no such user", match="Bob@x.test")
         client = connect(server)
         client.hello()
-        client.send(b"MAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<bob@x.test>\r\nRCPT TO:<bob@x.test>\r\nBDAT 0 LAST\r\n")
+        client.send(
+            b"MAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<bob@x.test>\r\nRCPT TO:<bob@x.test>\r\nBDAT 0 LAST\r\n"
+        )
         assert client.codes(5) == [250, 250, 550, 250, 250]
         assert server.messages[0].rcpt_to == ("a@x.test", "bob@x.test")
 
 
-def test_a_scripted_yes_lets_the_command_take_effect(connect):
+def test_a_scripted_yes_lets_the_command_take_effect(connect: Connect) -> None:
     """A positive text replaces only the words: the recipient of a 251 gets the message."""
     with SMTPServer() as server:
         server.script("RCPT", Refuse(251, "2.1.5 will forward"))
@@ -88,8 +100,8 @@ def test_a_scripted_yes_lets_the_command_take_effect(connect):
         assert server.messages[0].rcpt_to == ("bob@x.test",)
 
 
-def test_cues_repeat_skip_and_are_cleared(connect):
-    """times repeats, skip passes by, None repeats for ever, clear_script ends it, and unplayed tells the rest."""
+def test_cues_repeat_skip_and_are_cleared(connect: Connect) -> None:
+    """Times repeats, skip passes by, None repeats for ever, clear_script ends it, and unplayed tells the rest."""
     with SMTPServer() as server:
         server.script("NOOP", "450 4.0.0 skipped two", skip=2, times=2)
         client = connect(server)
@@ -106,7 +118,9 @@ def test_cues_repeat_skip_and_are_cleared(connect):
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 3, 4, 20])
 @pytest.mark.parametrize("command", [b"BDAT 4 LAST\r\nhi\r\n", b"DATA\r\n"])
-def test_a_message_whose_reply_was_cut_is_committed_but_not_accepted(connect, command, after_bytes):
+def test_a_message_whose_reply_was_cut_is_committed_but_not_accepted(
+    connect: Connect, command: bytes, after_bytes: int
+) -> None:
     """`committed` has the message although `messages` has not: accepted perhaps, and the reply lost."""
     with SMTPServer() as server:
         server.script("DOT", Disconnect(after_bytes=after_bytes))
@@ -122,7 +136,7 @@ def test_a_message_whose_reply_was_cut_is_committed_but_not_accepted(connect, co
         assert server.committed[0].data == b"hi\r\n"
 
 
-def test_a_disconnect_after_the_whole_reply_is_an_acceptance(connect):
+def test_a_disconnect_after_the_whole_reply_is_an_acceptance(connect: Connect) -> None:
     """A cut behind the last byte of the reply leaves the message accepted."""
     with SMTPServer() as server:
         server.script("DOT", Disconnect(after_bytes=1000))
@@ -134,7 +148,7 @@ def test_a_disconnect_after_the_whole_reply_is_an_acceptance(connect):
         assert len(server.messages) == 1
 
 
-def test_a_reset_is_a_reset(connect):
+def test_a_reset_is_a_reset(connect: Connect) -> None:
     """rst=True ends the connection with RST; what was sent before it can still be read."""
     with SMTPServer() as server:
         server.script("NOOP", Disconnect(after_bytes=3, rst=True))
@@ -147,7 +161,7 @@ def test_a_reset_is_a_reset(connect):
             client.socket.recv(1)
 
 
-def test_replies_before_a_cut_still_arrive(connect):
+def test_replies_before_a_cut_still_arrive(connect: Connect) -> None:
     """The answers to earlier commands of a group leave before the fault, and none after it does."""
     with SMTPServer() as server:
         server.script("RCPT", Disconnect(after_bytes=5), skip=1)
@@ -157,7 +171,7 @@ def test_replies_before_a_cut_still_arrive(connect):
         assert client.rest() == b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2"
 
 
-def test_closing_after_a_reply(connect):
+def test_closing_after_a_reply(connect: Connect) -> None:
     """CloseAfter sends its text and ends the connection; the command had no effect."""
     with SMTPServer() as server:
         server.script("DOT", CloseAfter())
@@ -171,7 +185,7 @@ def test_closing_after_a_reply(connect):
         assert [message.number for message in server.messages] == [2]
 
 
-def test_raw_replies_and_garbage_leave_byte_by_byte_as_given(connect):
+def test_raw_replies_and_garbage_leave_byte_by_byte_as_given(connect: Connect) -> None:
     """RawReply and Garbage put exactly their bytes in place of the reply, and the connection lives on."""
     with SMTPServer() as server:
         server.script("NOOP", RawReply(b"250-a\n250 \xff\n")).script("NOOP", Garbage()).script("NOOP", Garbage(b"\0"))
@@ -186,7 +200,7 @@ def test_raw_replies_and_garbage_leave_byte_by_byte_as_given(connect):
         assert client.read(15) == b"\x00250 2.0.0 OK\r\n"
 
 
-def test_garbage_for_an_answer_accepts_nothing(connect):
+def test_garbage_for_an_answer_accepts_nothing(connect: Connect) -> None:
     """A message answered with garbage, with half a 250 or with a 3xx is committed and not accepted."""
     with SMTPServer() as server:
         server.script("DOT", Garbage(b"250 ok\r\n"))
@@ -202,7 +216,7 @@ def test_garbage_for_an_answer_accepts_nothing(connect):
         assert server.messages == ()
 
 
-def test_a_stalled_reply_comes_when_released(connect):
+def test_a_stalled_reply_comes_when_released(connect: Connect) -> None:
     """Stall reads on in silence, is seen in `held`, and after release() the reply is the usual one."""
     with SMTPServer() as server:
         server.script("DOT", Stall())
@@ -220,7 +234,7 @@ def test_a_stalled_reply_comes_when_released(connect):
         server.release()
 
 
-def test_a_stall_can_end_by_itself(connect):
+def test_a_stall_can_end_by_itself(connect: Connect) -> None:
     """Stall(seconds) delays the reply by that long."""
     with SMTPServer() as server:
         server.script("NOOP", Stall(0.05))
@@ -231,7 +245,7 @@ def test_a_stall_can_end_by_itself(connect):
         assert time.monotonic() - started >= 0.05
 
 
-def test_a_stall_ends_when_the_client_goes(connect):
+def test_a_stall_ends_when_the_client_goes(connect: Connect) -> None:
     """A client that gives up is noticed while its reply is held back, and the message stays unaccepted."""
     with SMTPServer() as server:
         server.script("DOT", Stall(), times=2)
@@ -248,7 +262,7 @@ def test_a_stall_ends_when_the_client_goes(connect):
         assert (len(server.committed), len(server.messages)) == (2, 0)
 
 
-def test_closing_the_server_ends_stalls(connect):
+def test_closing_the_server_ends_stalls(connect: Connect) -> None:
     """close() does not wait for a connection that is held."""
     with SMTPServer() as server:
         server.script("NOOP", Stall()).script("NOOP", StopReading())
@@ -262,7 +276,7 @@ def test_closing_the_server_ends_stalls(connect):
             client.line()
 
 
-def test_a_full_window_blocks_the_client_until_released(connect):
+def test_a_full_window_blocks_the_client_until_released(connect: Connect) -> None:
     """StopReading in the middle of content leaves the writer with a full window; after release all of it arrives."""
     body = b"0123456789abcde\r\n" * 1_000_000
     with SMTPServer() as server:
@@ -287,7 +301,7 @@ def test_a_full_window_blocks_the_client_until_released(connect):
 
 
 @pytest.mark.parametrize("how", ["DATA", "BDAT", "BDAT LAST"])
-def test_a_reply_in_the_middle_of_content_is_the_only_one(connect, how):
+def test_a_reply_in_the_middle_of_content_is_the_only_one(connect: Connect, how: str) -> None:
     """A scripted text at `body` comes before the content has ended, and no second reply follows its end."""
     with SMTPServer() as server:
         server.script("body", "452 4.3.1 disk full", after=4)
@@ -303,7 +317,7 @@ def test_a_reply_in_the_middle_of_content_is_the_only_one(connect, how):
         assert len(server.committed) == (how != "BDAT")
 
 
-def test_other_refusals_stay_silent_after_a_reply_in_the_middle(connect):
+def test_other_refusals_stay_silent_after_a_reply_in_the_middle(connect: Connect) -> None:
     """Oversized content and chunks without recipient get no second reply either."""
     with SMTPServer(max_size=10) as server:
         server.script("body", "452 4.3.1 disk full", times=None)
@@ -322,7 +336,7 @@ def test_other_refusals_stay_silent_after_a_reply_in_the_middle(connect):
         assert client.ask("NOOP").startswith(b"250")
 
 
-def test_a_cut_in_the_middle_of_content(connect):
+def test_a_cut_in_the_middle_of_content(connect: Connect) -> None:
     """Disconnect at `body` ends the connection after that much content; nothing is committed."""
     with SMTPServer() as server:
         server.script("body", Disconnect(), after=3)
@@ -335,7 +349,7 @@ def test_a_cut_in_the_middle_of_content(connect):
         assert server.committed == ()
 
 
-def test_a_354_without_recipients_is_followed_by_the_refusal(connect):
+def test_a_354_without_recipients_is_followed_by_the_refusal(connect: Connect) -> None:
     """A scripted 354 opens the input although no recipient was accepted; the dot gets 554."""
     with SMTPServer() as server:
         server.script("RCPT", "550 5.1.1 no").script("DATA", "354 go ahead")
@@ -348,7 +362,7 @@ def test_a_354_without_recipients_is_followed_by_the_refusal(connect):
         assert server.committed == ()
 
 
-def test_an_endless_reply_ends_with_the_client(connect):
+def test_an_endless_reply_ends_with_the_client(connect: Connect) -> None:
     """Endless streams its line until the client has gone, and then the connection is closed."""
     with SMTPServer() as server:
         server.script("EHLO", Endless(b"250-more\r\n"))
@@ -360,7 +374,7 @@ def test_an_endless_reply_ends_with_the_client(connect):
         assert server.wait_until(lambda s: s.connections[0].closed)
 
 
-def test_a_dripping_reply_comes_byte_by_byte(connect):
+def test_a_dripping_reply_comes_byte_by_byte(connect: Connect) -> None:
     """Drip sends the reply, or bytes of its own, one at a time and with pauses."""
     with SMTPServer() as server:
         server.script("NOOP", Drip(interval=0.001)).script("NOOP", Drip(b"250 x\r\n", interval=0.001))
@@ -372,7 +386,7 @@ def test_a_dripping_reply_comes_byte_by_byte(connect):
         assert server.connections[0].writes == writes + 14 + 7
 
 
-def test_closing_the_server_ends_a_drip(connect):
+def test_closing_the_server_ends_a_drip(connect: Connect) -> None:
     """close() does not wait for a drip of a byte an hour."""
     with SMTPServer() as server:
         server.script("NOOP", Drip(interval=3600))
@@ -382,7 +396,15 @@ def test_closing_the_server_ends_a_drip(connect):
         assert client.read(1) == b"2"
 
 
-def test_bytes_can_follow_a_reply_unasked(connect):
+def test_gates_hold_nobody_once_closed() -> None:
+    """A connection that begins to stall while the server closes ends at once."""
+    gates = Gates(Ledger())
+    gates.close()
+    with pytest.raises(PeerGone):
+        gates.hold(None, None)
+
+
+def test_bytes_can_follow_a_reply_unasked(connect: Connect) -> None:
     """InjectAfter sends the usual reply and more in the same write."""
     with SMTPServer() as server:
         server.script("NOOP", InjectAfter(b"421 4.3.2 bye\r\n"))
@@ -394,7 +416,7 @@ def test_bytes_can_follow_a_reply_unasked(connect):
         assert server.connections[0].writes == writes + 1
 
 
-def test_kicking_ends_idle_connections(connect):
+def test_kicking_ends_idle_connections(connect: Connect) -> None:
     """kick() ends every open connection cleanly, and says how many there were."""
     with SMTPServer() as server:
         clients = [connect(server) for _ in range(3)]
@@ -405,7 +427,7 @@ def test_kicking_ends_idle_connections(connect):
 
 
 @pytest.mark.parametrize("rst", [False, True])
-def test_kicking_can_speak_first(connect, rst):
+def test_kicking_can_speak_first(connect: Connect, rst: bool) -> None:
     """An unsolicited 421 arrives before the end; a reset really is one."""
     with SMTPServer() as server:
         client = connect(server)
@@ -423,7 +445,7 @@ def test_kicking_can_speak_first(connect, rst):
             assert server.transcript.endswith("S: 421 4.3.2 bye")
 
 
-def test_a_kicked_client_that_writes_on_gets_no_answer(connect):
+def test_a_kicked_client_that_writes_on_gets_no_answer(connect: Connect) -> None:
     """What a client sends after the server's end of file is read away, not answered."""
     with SMTPServer() as server:
         client = connect(server)
@@ -436,7 +458,7 @@ def test_a_kicked_client_that_writes_on_gets_no_answer(connect):
         assert server.connections[0].verbs == ("EHLO",)
 
 
-def test_a_busy_connection_is_kicked_when_it_waits_again(connect):
+def test_a_busy_connection_is_kicked_when_it_waits_again(connect: Connect) -> None:
     """A kick waits for a held connection no longer than told, and is done once the connection asks for input."""
     with SMTPServer() as server:
         server.script("NOOP", Stall())
@@ -449,7 +471,7 @@ def test_a_busy_connection_is_kicked_when_it_waits_again(connect):
         assert client.rest() == b"250 2.0.0 OK\r\n"
 
 
-def test_a_kicked_client_that_has_gone_is_no_error(connect):
+def test_a_kicked_client_that_has_gone_is_no_error(connect: Connect) -> None:
     """A kick onto a connection that the client has reset is carried out in silence."""
     with SMTPServer() as server:
         server.script("NOOP", StopReading())
@@ -464,7 +486,7 @@ def test_a_kicked_client_that_has_gone_is_no_error(connect):
         assert server.wait_until(lambda s: s.connections[0].closed)
 
 
-def test_a_truncated_reply_without_tls_is_cut_too(connect):
+def test_a_truncated_reply_without_tls_is_cut_too(connect: Connect) -> None:
     """TruncateTLS on a plain connection cuts the reply itself."""
     with SMTPServer() as server:
         server.script("NOOP", TruncateTLS(record_bytes=4))

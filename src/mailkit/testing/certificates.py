@@ -132,11 +132,7 @@ def make_certificate(kind: CertificateKind, *hosts: str) -> Certificate:
         own = _Authority("mailkit test server", key)
         chain = own.issue(own.name, key, lifetime, hosts=hosts)
         return Certificate(chain=_pem("CERTIFICATE", chain), key=_key_pem(key), authority=_authority().pem)
-    issuer = (
-        _Authority("mailkit untrusted test CA", SigningKey.generate())
-        if kind == "untrusted"
-        else _authority()
-    )
+    issuer = _Authority("mailkit untrusted test CA", SigningKey.generate()) if kind == "untrusted" else _authority()
     chain = issuer.issue(
         "mailkit test server", key, lifetime, hosts=hosts, digest="sha384" if kind == "sha384" else "sha256"
     )
@@ -192,9 +188,7 @@ def _extensions(issuer: SigningKey, key: SigningKey, hosts: tuple[str, ...]) -> 
     if not hosts:
         return (
             *basics,
-            _extension(
-                "2.5.29.19", der.sequence(der.boolean(value=True)), critical=True
-            ),  # basic constraints: CA
+            _extension("2.5.29.19", der.sequence(der.boolean(value=True)), critical=True),  # basic constraints: CA
             _extension(
                 "2.5.29.15", der.bit_string(b"\x06", unused=1), critical=True
             ),  # key usage: keyCertSign, cRLSign
@@ -202,13 +196,9 @@ def _extensions(issuer: SigningKey, key: SigningKey, hosts: tuple[str, ...]) -> 
     return (
         *basics,
         _extension("2.5.29.19", der.sequence(), critical=True),  # basic constraints: not a CA
-        _extension(
-            "2.5.29.15", der.bit_string(b"\x80", unused=7), critical=True
-        ),  # key usage: digitalSignature
+        _extension("2.5.29.15", der.bit_string(b"\x80", unused=7), critical=True),  # key usage: digitalSignature
         _extension("2.5.29.37", der.sequence(der.object_identifier("1.3.6.1.5.5.7.3.1"))),  # serverAuth
-        _extension(
-            "2.5.29.17", der.sequence(*(_general_name(host) for host in hosts))
-        ),  # subject alternative names
+        _extension("2.5.29.17", der.sequence(*(_general_name(host) for host in hosts))),  # subject alternative names
     )
 
 
@@ -229,9 +219,7 @@ def _identifier(key: SigningKey) -> bytes:
 
 
 def _name(common_name: str) -> bytes:
-    return der.sequence(
-        der.set_of(der.sequence(der.object_identifier("2.5.4.3"), der.utf8_string(common_name)))
-    )
+    return der.sequence(der.set_of(der.sequence(der.object_identifier("2.5.4.3"), der.utf8_string(common_name))))
 
 
 _CURVE: Final = der.object_identifier("1.2.840.10045.3.1.7")

@@ -27,7 +27,7 @@ def broken_rules(data: bytes, *, eight_bit: bool, binary: bool) -> Iterator[tupl
         return
     pairs = data.count(b"\r\n")
     if data.count(b"\n") != pairs:
-        yield "bare-lf-in-data", _around(data, next(_lone_line_feeds(data)))
+        yield "bare-lf-in-data", _around(data, _first_lone_line_feed(data))
     if data.count(b"\r") != pairs:
         yield "bare-cr-in-data", b""
     if (position := data.find(b"\0")) >= 0:
@@ -38,12 +38,11 @@ def broken_rules(data: bytes, *, eight_bit: bool, binary: bool) -> Iterator[tupl
         yield "data-line-too-long", data[start : start + 40]
 
 
-def _lone_line_feeds(data: bytes) -> Iterator[int]:
-    position = data.find(b"\n")
-    while position >= 0:
-        if position == 0 or data[position - 1] != 0x0D:
-            yield position
-        position = data.find(b"\n", position + 1)
+def _first_lone_line_feed(data: bytes) -> int:
+    position = data.index(b"\n")
+    while position and data[position - 1] == 0x0D:
+        position = data.index(b"\n", position + 1)
+    return position
 
 
 def _around(data: bytes, position: int) -> bytes:

@@ -116,7 +116,7 @@ class Conversation:
         """Be silent for as long as the move wants."""
         if move.hold is not False:
             self.flush()
-            self.wire.hold(move)
+            self.wire.hold(move.hold, reading=move.reading)
 
     def carry_out(self, move: Move) -> None:
         """Do the rest of a move."""

@@ -33,9 +33,7 @@ class Delivery:
         on_message: Called with each complete message before it is answered.
     """
 
-    def __init__(
-        self, conversation: Conversation, transactions: Transactions, on_message: OnMessage | None
-    ) -> None:
+    def __init__(self, conversation: Conversation, transactions: Transactions, on_message: OnMessage | None) -> None:
         self._conversation = conversation
         self._transactions = transactions
         self._on_message = on_message
@@ -56,9 +54,7 @@ class Delivery:
 
     def _receive(self, transaction: Transaction) -> None:
         refusal = replies.NO_RECIPIENTS_LMTP if self._conversation.settings.lmtp else replies.NO_RECIPIENTS
-        answer = self._conversation.reply(
-            "DATA", lambda: replies.START_INPUT if transaction.rcpt_to else refusal
-        )
+        answer = self._conversation.reply("DATA", lambda: replies.START_INPUT if transaction.rcpt_to else refusal)
         # A scripted 354 opens the input whatever the recipients were: servers do that under pipelining.
         if not answer.startswith(b"3"):
             return
@@ -126,9 +122,7 @@ class Delivery:
                 for recipient in recipients if conversation.settings.lmtp else ("",):
                     conversation.reply("DOT", lambda: replies.TOO_LARGE, recipient)
             return
-        if (
-            not recipients
-        ):  # RFC 2920 §3.1: a 354 was wrong, so the failure comes here; LMTP owes nobody a reply
+        if not recipients:  # RFC 2920 §3.1: a 354 was wrong, so the failure comes here; LMTP owes nobody a reply
             if not conversation.muted and not conversation.settings.lmtp:
                 conversation.reply("DOT", lambda: replies.NO_RECIPIENTS)
             return

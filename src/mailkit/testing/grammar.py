@@ -18,12 +18,12 @@ _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _LOCAL = rf'(?:{_ATEXT}(?:\.{_ATEXT})*|"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*")'
 _LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\-\u0080-\U0010ffff]*[A-Za-z0-9\u0080-\U0010ffff])?"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[!-Z^-~]+\])"
-_PATH = re.compile(rf"<(?P<address>|{_LOCAL}@{_DOMAIN}|postmaster)>(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_PATH = re.compile(rf"<(?P<address>|{_LOCAL}@{_DOMAIN}|postmaster)>(?P<rest>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r"(?P<keyword>[A-Za-z0-9][A-Za-z0-9\-]*)(?:=(?P<value>[!-<>-~\u0080-\U0010ffff]+))?")
 _BDAT = re.compile(rb"(?P<size>[0-9]{1,20})(?P<last> LAST)?", re.IGNORECASE)
 
 # xtext, RFC 3461 §4: printable ASCII without "+" and "=", and "+" with two upper-case hexadecimal digits.
-_XTEXT: Final = r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+"
+_XTEXT: Final = r"(?:[!-*,-<>-~]|\+(?-i:[0-9A-F]{2}))+"
 
 
 @attrs.frozen
@@ -35,7 +35,7 @@ class _Parameter:
 
 
 def _parameter(extension: str, value: str | None = None) -> _Parameter:
-    return _Parameter(extension, None if value is None else re.compile(value, re.IGNORECASE))
+    return _Parameter(extension, None if value is None else re.compile(value, re.IGNORECASE | re.ASCII))
 
 
 _MAIL: Final[Mapping[str, _Parameter]] = MappingProxyType(
@@ -55,9 +55,7 @@ _MAIL: Final[Mapping[str, _Parameter]] = MappingProxyType(
 )
 _RCPT: Final[Mapping[str, _Parameter]] = MappingProxyType(
     {
-        "NOTIFY": _parameter(
-            "DSN", r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*"
-        ),  # RFC 3461 §4.1
+        "NOTIFY": _parameter("DSN", r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*"),  # RFC 3461 §4.1
         # RFC 3461 §4.2; RFC 6533 §3 lets a utf-8 address keep its own encodings, which are a wider set.
         "ORCPT": _parameter("DSN", rf"(?:utf-8;[!-<>-~\u0080-\U0010ffff]+|[A-Za-z0-9.\-]+;{_XTEXT})"),
     }
@@ -111,9 +109,7 @@ def parse_path(verb: str, argument: bytes, offered: Collection[str]) -> Path:
     return Path(match["address"], _parse_parameters(_PARAMETERS[verb], match["rest"], offered))
 
 
-def _parse_parameters(
-    known: Mapping[str, _Parameter], text: str, offered: Collection[str]
-) -> Mapping[str, str | None]:
+def _parse_parameters(known: Mapping[str, _Parameter], text: str, offered: Collection[str]) -> Mapping[str, str | None]:
     parameters: dict[str, str | None] = {}
     for word in text.split(" ")[1:] if text else ():
         match = _PARAMETER.fullmatch(word)

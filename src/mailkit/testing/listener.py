@@ -53,9 +53,7 @@ class Listener:
         self._cleanup.enter_context(listener)
         # Closing a socket does not wake who waits for it; a byte on this pair does.
         wake, woken = (self._cleanup.enter_context(end) for end in socket.socketpair())
-        accepting = threading.Thread(
-            target=self._accept, args=(listener, woken), name="SMTPServer", daemon=True
-        )
+        accepting = threading.Thread(target=self._accept, args=(listener, woken), name="SMTPServer", daemon=True)
         self._cleanup.callback(accepting.join)
         self._cleanup.callback(wake.send, b"\0")
         accepting.start()

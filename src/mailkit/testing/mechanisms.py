@@ -137,9 +137,7 @@ def _bears(accounts: Accounts, user: str, credentials: str) -> bool:
     scheme, _, token = credentials.partition(" ")
     expected = accounts.tokens.get(user)
     return (
-        expected is not None
-        and scheme.lower() == "bearer"
-        and hmac.compare_digest(expected.encode(), token.encode())
+        expected is not None and scheme.lower() == "bearer" and hmac.compare_digest(expected.encode(), token.encode())
     )
 
 
@@ -184,9 +182,7 @@ def _scram(accounts: Accounts, initial: bytes | None, *, plus: bool) -> Exchange
     signature = hmac.digest(hashlib.sha256(client_key).digest(), authenticated, "sha256")
     proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature, strict=True))).decode()
     # One comparison settles nonce, channel binding and proof: each is wrong in the same way for the client.
-    if user not in accounts.users or not hmac.compare_digest(
-        f"{without_proof},p={proof}".encode(), final.encode()
-    ):
+    if user not in accounts.users or not hmac.compare_digest(f"{without_proof},p={proof}".encode(), final.encode()):
         raise Denied
     verifier = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), authenticated, "sha256")
     yield b"v=" + base64.b64encode(verifier)

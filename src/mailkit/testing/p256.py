@@ -23,31 +23,27 @@ BASE: Final = (
 Point: TypeAlias = tuple[int, int]
 
 
-def _add(p: Point | None, q: Point | None) -> Point | None:
-    """Add two points in affine coordinates; `None` is the point at infinity."""
-    if p is None or q is None:
-        return q if p is None else p
-    if p[0] == q[0]:
-        if p[1] != q[1]:
-            return None
-        slope = (3 * p[0] * p[0] - 3) * pow(2 * p[1], -1, PRIME)  # the curve's a is -3
-    else:
-        slope = (q[1] - p[1]) * pow(q[0] - p[0], -1, PRIME)
+def _double(p: Point) -> Point:
+    return _third(p, p, (3 * p[0] * p[0] - 3) * pow(2 * p[1], -1, PRIME))  # the curve's a is -3
+
+
+def _add(p: Point, q: Point) -> Point:
+    return _third(p, q, (q[1] - p[1]) * pow(q[0] - p[0], -1, PRIME))
+
+
+def _third(p: Point, q: Point, slope: int) -> Point:
+    """Mirror the third point in which a line through two points meets the curve (SEC 1 §2.2.1)."""
     x = (slope * slope - p[0] - q[0]) % PRIME
     return x, (slope * (p[0] - x) - p[1]) % PRIME
 
 
-def _multiply(factor: int, point: Point) -> Point:
-    total: Point | None = None
-    power: Point | None = point
-    while factor:
-        if factor & 1:
-            total = _add(total, power)
-        power = _add(power, power)
-        factor >>= 1
-    if total is None:
-        msg = "a factor between 1 and the order never reaches the point at infinity"
-        raise AssertionError(msg)
+def _multiply(factor: int) -> Point:
+    """Multiply the base point by a number from 1 to below the order, where no sum is the point at infinity."""
+    total = BASE
+    for bit in bin(factor)[3:]:
+        total = _double(total)
+        if bit == "1":
+            total = _add(total, BASE)
     return total
 
 
@@ -67,7 +63,7 @@ class SigningKey:
     def generate(cls) -> SigningKey:
         """Make a new key."""
         secret = secrets.randbelow(ORDER - 1) + 1
-        return cls(secret, _multiply(secret, BASE))
+        return cls(secret, _multiply(secret))
 
     @property
     def secret_octets(self) -> bytes:
@@ -85,6 +81,6 @@ class SigningKey:
         number = int.from_bytes(digest[:32])
         nonce = secrets.randbelow(ORDER - 1) + 1
         # r or s is 0 once in 2**256 signatures: never.
-        r = _multiply(nonce, BASE)[0] % ORDER
+        r = _multiply(nonce)[0] % ORDER
         s = pow(nonce, -1, ORDER) * (number + r * self.secret) % ORDER
         return r, s

@@ -122,9 +122,7 @@ class ConnectionRecord:
     @property
     def verbs(self) -> tuple[str, ...]:
         """The first word of each command line, in upper case."""
-        return tuple(
-            line.partition(b" ")[0].upper().decode("ascii", "backslashreplace") for line in self.commands
-        )
+        return tuple(line.partition(b" ")[0].upper().decode("ascii", "backslashreplace") for line in self.commands)
 
     @property
     def transcript(self) -> str:

@@ -301,8 +301,7 @@ class SMTPServer:
         """
         if not self.wait_until(lambda server: server.accepted_count >= count, timeout):
             raise TimeoutError(
-                f"SMTPServer accepted {self.accepted_count} of {count} messages within {timeout} s:\n"
-                f"{self.transcript}"
+                f"SMTPServer accepted {self.accepted_count} of {count} messages within {timeout} s:\n{self.transcript}"
             )
         return self.messages
 

@@ -71,8 +71,7 @@ class Settings:
         return tuple(
             name
             for name in MECHANISMS
-            if (self.tokens if name in _TOKEN_MECHANISMS else self.users)
-            and (encrypted or not name.endswith("-PLUS"))
+            if (self.tokens if name in _TOKEN_MECHANISMS else self.users) and (encrypted or not name.endswith("-PLUS"))
         )
 
     def ehlo_lines(self, *, encrypted: bool) -> tuple[str, ...]:

@@ -114,6 +114,4 @@ class Transactions:
             return False
         domains = {known.rpartition("@")[2].lower() for known in (*transaction.rcpt_to, address)}
         recipients = len(transaction.rcpt_to) + 1
-        return recipients > limits.get("RCPTMAX", recipients) or len(domains) > limits.get(
-            "RCPTDOMAINMAX", recipients
-        )
+        return recipients > limits.get("RCPTMAX", recipients) or len(domains) > limits.get("RCPTDOMAINMAX", recipients)

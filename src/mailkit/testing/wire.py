@@ -144,6 +144,14 @@ class Wire:
                 self.finish()  # the client said close_notify, and gets ours
                 raise PeerGone
 
+    def wait(self) -> None:
+        """Wait for input, and keep it.
+
+        Raises:
+            PeerGone: The client has gone.
+        """
+        self._early = self._receive_raw()
+
     def send(self, data: bytes | bytearray) -> None:
         """Send everything.
 
@@ -200,21 +208,23 @@ class Wire:
             self.finish(move.ending)
             raise PeerGone
 
-    def hold(self, move: Move) -> None:
-        """Say nothing until released, keeping what arrives meanwhile.
+    def hold(self, seconds: float | None, *, reading: bool) -> None:
+        """Say nothing until released or until time is up, keeping what arrives meanwhile.
+
+        Args:
+            seconds: How long at most, `None` for no end.
+            reading: Whether input is read meanwhile.
 
         Raises:
             PeerGone: The client has gone.
         """
-        if move.hold is False:
-            return
-        if move.reading:
-            arrived = self._gates.hold(self._socket, move.hold)
+        if reading:
+            arrived = self._gates.hold(self._socket, seconds)
         else:
             # A small receive buffer closes the window soon; it is only a hint, and systems round it up.
             usual = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
             self._set_receive_buffer(4096)
-            arrived = self._gates.hold(None, move.hold)
+            arrived = self._gates.hold(None, seconds)
             self._set_receive_buffer(usual)
         self._record.bytes_received += len(arrived)
         self._early += arrived
