@@ -26,6 +26,7 @@ TOKENS = {"ada": "token-1"}
 
 
 def b64(data: bytes | str) -> bytes:
+    """Encode in base64."""
     return base64.b64encode(data.encode() if isinstance(data, str) else data)
 
 
@@ -37,12 +38,14 @@ def challenge(reply: bytes) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[SMTPServer]:
+    """Run a server with two users and a token."""
     with SMTPServer(users=USERS, tokens=TOKENS) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: SMTPServer, connect: Connect) -> RawClient:
+    """Connect a client that has said EHLO."""
     raw = connect(server)
     raw.hello()
     return raw
@@ -93,7 +96,7 @@ def test_smtplib_can_log_in(mechanism: str) -> None:
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_plain(client: RawClient, response: str, code: int, initial: bool) -> None:
+def test_plain(client: RawClient, response: str, code: int, *, initial: bool) -> None:
     """PLAIN judges the same with an initial response and after an empty challenge."""
     if initial:
         assert client.ask(b"AUTH PLAIN " + b64(response))[:3] == b"%d" % code
@@ -104,7 +107,7 @@ def test_plain(client: RawClient, response: str, code: int, initial: bool) -> No
 
 @pytest.mark.parametrize(("password", "code"), [("sécret", b"235"), ("wrong", b"535")])
 @pytest.mark.parametrize("initial", [True, False])
-def test_login(client: RawClient, password: str, code: int, initial: bool) -> None:
+def test_login(client: RawClient, password: str, code: int, *, initial: bool) -> None:
     """LOGIN asks for two things, or for one when the user name came with the command."""
     if initial:
         reply = client.ask(b"AUTH LOGIN " + b64("ada"))
@@ -136,7 +139,7 @@ def test_cram_md5(client: RawClient) -> None:
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_xoauth2(client: RawClient, response: str, code: int, initial: bool) -> None:
+def test_xoauth2(client: RawClient, response: str, code: int, *, initial: bool) -> None:
     """XOAUTH2 explains a refusal in a challenge, and the 535 comes after an empty response."""
     if initial:
         reply = client.ask(b"AUTH XOAUTH2 " + b64(response))
@@ -164,7 +167,7 @@ def test_xoauth2(client: RawClient, response: str, code: int, initial: bool) -> 
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_oauthbearer(client: RawClient, response: str, answer: bytes | None, code: int, initial: bool) -> None:
+def test_oauthbearer(client: RawClient, response: str, answer: bytes | None, code: int, *, initial: bool) -> None:
     """OAUTHBEARER explains a refusal in a challenge that only a single ^A answers."""
     if initial:
         reply = client.ask(b"AUTH OAUTHBEARER " + b64(response))
@@ -177,7 +180,7 @@ def test_oauthbearer(client: RawClient, response: str, answer: bytes | None, cod
     assert reply.startswith(b"%d" % code)
 
 
-def scram_proof(password: str, first: str, server_first: str, gs2: bytes, binding: bytes = b"") -> tuple[str, bytes]:
+def scram_proof(password: str, first: str, server_first: str, *, gs2: bytes, binding: bytes = b"") -> tuple[str, bytes]:
     """Compute the client's final message and the server's signature (RFC 5802 §3), independently of the server."""
     fields = dict(part.split("=", 1) for part in server_first.split(","))
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
@@ -202,7 +205,7 @@ def scram_proof(password: str, first: str, server_first: str, gs2: bytes, bindin
     ],
 )
 @pytest.mark.parametrize("initial", [True, False])
-def test_scram_sha_256(client: RawClient, gs2: str, user: str, password: str, code: int, initial: bool) -> None:
+def test_scram_sha_256(client: RawClient, *, gs2: str, user: str, password: str, code: int, initial: bool) -> None:
     """SCRAM-SHA-256 proves both sides to each other, and a wrong proof gets 535 without a signature."""
     first = f"n={user},r=nonce"
     if initial:
@@ -212,7 +215,7 @@ def test_scram_sha_256(client: RawClient, gs2: str, user: str, password: str, co
         reply = client.ask(b64(gs2 + first))
     server_first = challenge(reply).decode()
     assert server_first.startswith("r=nonce")
-    final, verifier = scram_proof(password, first, server_first, gs2.encode())
+    final, verifier = scram_proof(password, first, server_first, gs2=gs2.encode())
     reply = client.ask(b64(final))
     if code == 235:
         assert challenge(reply) == b"v=" + b64(verifier)
@@ -251,7 +254,7 @@ def test_scram_sha_256_plus(connect: Connect, kind: CertificateKind) -> None:
         assert client.ask(b"AUTH SCRAM-SHA-256-PLUS " + b64(b"n,," + first.encode())).startswith(b"501")
         for data, code in [(b"\0" * 32, b"535"), (binding, b"334")]:
             reply = client.ask(b"AUTH SCRAM-SHA-256-PLUS " + b64(gs2 + first.encode()))
-            final, verifier = scram_proof("sécret", first, challenge(reply).decode(), gs2, data)
+            final, verifier = scram_proof("sécret", first, challenge(reply).decode(), gs2=gs2, binding=data)
             reply = client.ask(b64(final))
             assert reply.startswith(code)
         assert challenge(reply) == b"v=" + b64(verifier)

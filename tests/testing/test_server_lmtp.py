@@ -23,12 +23,14 @@ ENVELOPE = b"MAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<b@x.test> NOTIFY=NEV
 
 @pytest.fixture
 def server() -> Iterator[SMTPServer]:
+    """Run an LMTP server."""
     with SMTPServer(lmtp=True) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: SMTPServer, connect: Connect) -> RawClient:
+    """Connect a client that has said LHLO."""
     raw = connect(server)
     assert raw.reply() == b"220 mx.test LMTP mailkit test server\r\n"
     assert raw.ask("LHLO client.example").startswith(b"250-mx.test")

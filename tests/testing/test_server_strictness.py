@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,7 @@ EVERYTHING = frozenset(
 
 
 def rules(server: SMTPServer) -> list[str]:
+    """Name the rules that were broken."""
     return [violation.rule for violation in server.violations]
 
 
@@ -119,7 +121,7 @@ def test_content_that_does_not_wait_for_the_354_is_a_violation(connect: Connect)
 
 
 def test_pipelining_needs_the_offer(connect: Connect) -> None:
-    """Grouped commands are a violation before EHLO, after HELO, and where PIPELINING is left out; BDAT's chunk is not."""
+    """Grouped commands are a violation where PIPELINING is left out; a chunk behind its BDAT is none."""
     with SMTPServer(without=["PIPELINING"]) as server:
         client = connect(server)
         client.hello()
@@ -185,9 +187,10 @@ class Feed:
 
     def __init__(self, data: bytes, cuts: list[int]) -> None:
         edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-        self.pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+        self.pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
 
-    def __call__(self, _between: bool) -> bytes:  # noqa: FBT001
+    def __call__(self, _between: bool) -> bytes:  # noqa: FBT001 (a callback)
+        """Return the next piece."""
         return self.pieces.pop(0)
 
 

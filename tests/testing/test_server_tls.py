@@ -75,9 +75,11 @@ def test_a_valid_certificate_verifies_for_each_of_its_names(connect: Connect, na
     with SMTPServer(tls="implicit", hostname="mail.example.com") as server:
         context = ssl.create_default_context(cafile=str(server.ca_file))
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        with socket.create_connection((server.host, server.port)) as plain:
-            with context.wrap_socket(plain, server_hostname=name) as secure:
-                assert secure.recv(4) == b"220 "
+        with (
+            socket.create_connection((server.host, server.port)) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            assert secure.recv(4) == b"220 "
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,9 @@ def test_an_old_tls_version_is_spoken_on_request(connect: Connect) -> None:
         client.start_tls(server)
         assert client.socket.version() == "TLSv1.2"
         assert client.reply().startswith(b"220")
-    with pytest.warns(DeprecationWarning), SMTPServer(tls="implicit", maximum_tls=ssl.TLSVersion.TLSv1_1) as server:
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        server = SMTPServer(tls="implicit", maximum_tls=ssl.TLSVersion.TLSv1_1)
+    with server:
         client = connect(server)
         with pytest.raises(ssl.SSLError):
             client.start_tls(server)
