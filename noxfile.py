@@ -25,9 +25,7 @@ CACHE = ROOT / ".cache"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The classifiers say what is supported; the Python that runs nox is there, so something is always tested.
-PYTHONS = sorted(
-    {*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split(".")))
-)
+PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split("."))))
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"

@@ -55,9 +55,7 @@ def follow(example: Example) -> None:
     assert target.exists(), f"{example.parsed} leads to {target}, which does not exist"
     assert target.is_relative_to(ROOT), f"{example.parsed} leads out of the project"
     if anchor:
-        assert anchor in anchors(target), (
-            f"{target} has no heading #{anchor}; it has {sorted(anchors(target))}"
-        )
+        assert anchor in anchors(target), f"{target} has no heading #{anchor}; it has {sorted(anchors(target))}"
 
 
 def links(document: Document) -> Iterator[Region]:
@@ -70,9 +68,7 @@ def links(document: Document) -> Iterator[Region]:
 
 
 @pytest.fixture
-def example_folder(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: Any
-) -> Path:
+def example_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: Any) -> Path:
     """Run the examples of a page in a folder of their own, which has the files that they attach."""
     folder = tmp_path_factory.getbasetemp() / "examples" / request.path.stem
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 # "thorough" is for one's own machine: HYPOTHESIS_PROFILE=thorough nox -s tests
 settings.register_profile("default", max_examples=50, deadline=None, derandomize=True, print_blob=True)
-settings.register_profile(
-    "thorough", parent=settings.get_profile("default"), max_examples=2000, derandomize=False
-)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}

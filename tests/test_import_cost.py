@@ -30,9 +30,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
     assert "attr" not in loaded
 
 
-@pytest.mark.parametrize(
-    "name", ["Message", "MessageBuilder", "Attachment", "Receipt", "MailkitError", "Envelope"]
-)
+@pytest.mark.parametrize("name", ["Message", "MessageBuilder", "Attachment", "Receipt", "MailkitError", "Envelope"])
 def test_values_load_nothing_heavy(name: str) -> None:
     """Naming a value class loads neither an HTTP client nor TLS nor a retry library."""
     assert not _top_level_modules_after(f"from mailkit import {name}") & _HEAVY

@@ -18,9 +18,7 @@ def main(name: str, corpus: str, *options: str) -> None:
     for number, seed in enumerate(target.SEEDS):
         (folder / f"seed-{number}").write_bytes(seed)
         target.one_input(seed)  # imports what is imported lazily
-    atheris.Setup(
-        [sys.argv[0], f"-artifact_prefix={folder.parent}/{name}-", *options, corpus], target.one_input
-    )
+    atheris.Setup([sys.argv[0], f"-artifact_prefix={folder.parent}/{name}-", *options, corpus], target.one_input)
     atheris.Fuzz()
 
 
