@@ -12,6 +12,7 @@ SEEDS = (
     b"From: a@example.com\r\nTo: b@example.org\r\nSubject: =?utf-8?q?=C3=A4?=\r\n\r\nHi\r\n",
     b"From: a@example.com\nBcc: b@c.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nHi\n--x--\n",
     b"Content-Type: text/plain; charset=nope\n\n\xff",
+    b"Content-Type: text/plain; charset=\0\n\n\xff",
     b"From: a@example.com\nContent-Type: text/html\nContent-Transfer-Encoding: base64\n\nPGI+aGk8L2I+\n",
 )
 

@@ -67,7 +67,7 @@ class PartReader:
         """
         root = _describe(message, "the message", is_root=True)
         if not _is_multipart(root) and root.is_form:
-            if message.get_payload() is not None:
+            if _payload(root) is not None:
                 # The line end of its last line belongs to the message: the writer adds it, whether the text has one or not.
                 is_lines = root.encoding != "base64"
                 self._form(root, _text(root).removesuffix("\n") if is_lines else _text(root))
@@ -217,15 +217,22 @@ def _is_message(value: object) -> TypeGuard[ForeignMessage[Any, Any]]:
     return isinstance(value, ForeignMessage)
 
 
+def _payload(part: _Part) -> Any:
+    try:
+        return part.message.get_payload()
+    except (TypeError, ValueError):  # it looks for a codec by whatever stands there, a NUL or a tuple included
+        raise MessageError(f"{part.what} has a charset that names none: use UTF-8") from None
+
+
 def _children(part: _Part) -> list[object]:
-    payload: Any = part.message.get_payload()
+    payload = _payload(part)
     if not isinstance(payload, list):
         raise MessageError(f"{part.what} is a multipart without parts: its boundary is missing, or it was cut off")
     return cast("list[object]", payload)
 
 
 def _bytes(part: _Part) -> bytes:
-    payload: Any = part.message.get_payload()
+    payload = _payload(part)
     if payload is None:
         payload = ""
     if not isinstance(payload, str):
@@ -252,7 +259,7 @@ def _text(part: _Part) -> str:
 
 
 def _message_bytes(part: _Part) -> bytes:
-    payload: Any = part.message.get_payload()
+    payload = _payload(part)
     if isinstance(payload, list):
         inner = cast("list[object]", payload)
         if len(inner) == 1 and _is_message(inner[0]):
