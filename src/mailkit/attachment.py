@@ -27,9 +27,10 @@ Disposition = Literal["attachment", "inline"]
 _BLOCK = 1 << 16
 _STREAM_LIMIT = 256 << 20
 
-# RFC 5322 §2.2.3 ends the header at the first empty line; what follows may well speak of Bcc.
-_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
-_BLIND_COPY = re.compile(rb"^(?:resent-)?bcc[ \t]*:", re.IGNORECASE | re.MULTILINE)
+# RFC 5322 §2.1 ends the header at the first empty line; what follows may well speak of Bcc. Each of CRLF, CR and LF
+# ends a line here, because each of them goes out as CRLF.
+_END_OF_HEADER = re.compile(rb"(?:\A|\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
+_BLIND_COPY = re.compile(rb"(?:\A|[\r\n])(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
 
 
 def _filename(value: str | None) -> str | None:
@@ -42,12 +43,12 @@ def _bytes(value: object) -> bytes:
     return bytes(cast("bytes", value))
 
 
-def _render(message: object) -> bytes:
-    from mailkit.message import Message  # which knows attachments itself
-
-    if not isinstance(message, Message):
+def _rendered(message: object) -> bytes:
+    # Messages know attachments, and not the other way round: whatever renders itself will do.
+    render = getattr(message, "as_bytes", None)
+    if not callable(render):
         refuse_type(message, "an attached message", "a Message or bytes")
-    return message.as_bytes()
+    return _bytes(render())
 
 
 def _content_id(value: str | None) -> str | None:
@@ -203,16 +204,13 @@ class Attachment:
         if own is None:
             kind = f"{kind}; charset={wanted}"
         elif own != wanted:
-            raise MessageError(
-                f"media_type says charset {own!r}, charset says {wanted!r}: give only one of them"
-            )
+            raise MessageError(f"media_type says charset {own!r}, charset says {wanted!r}: give only one of them")
         try:
             data = text.encode(wanted)
         except UnicodeError as error:
             where = f" at index {error.start}" if isinstance(error, UnicodeEncodeError) else ""
             raise MessageError(
-                f"the attachment's text holds a character{where} that {wanted} does not have:"
-                " use charset='utf-8'"
+                f"the attachment's text holds a character{where} that {wanted} does not have: use charset='utf-8'"
             ) from None
         return cls.from_bytes(data, filename, kind, content_id=content_id, disposition=disposition)
 
@@ -260,14 +258,14 @@ class Attachment:
         """Attach a whole message (``message/rfc822``), as when one forwards it.
 
         Args:
-            message: A message, or the bytes of one (RFC 5322).
+            message: A message, or the bytes of one (RFC 5322). Only as bytes it keeps what its signatures cover.
             filename: The name that the receiver sees.
             disposition: ``"attachment"`` by default.
 
         Raises:
             MessageError: The bytes have a Bcc field, which the receivers would read.
         """
-        data = message if isinstance(message, bytes) else _render(message)
+        data = message if isinstance(message, bytes) else _rendered(message)
         end = _END_OF_HEADER.search(data)
         if _BLIND_COPY.search(data, 0, end.start() if end else len(data)):
             raise MessageError("the attached message names its Bcc recipients: remove its Bcc fields first")

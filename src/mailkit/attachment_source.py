@@ -176,7 +176,7 @@ def spool(stream: BinaryIO, *, limit: int) -> Source:
     try:
         descriptor, name = tempfile.mkstemp(prefix="mailkit-")
     except OSError as error:
-        _refuse(Path(tempfile.gettempdir()), error)
+        _refuse_to_keep(error)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
             file.writelines(blocks)
@@ -186,7 +186,7 @@ def spool(stream: BinaryIO, *, limit: int) -> Source:
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            _refuse(Path(name), error)
+            _refuse_to_keep(error)
         raise
     return _SpooledSource(Path(name), size)
 
@@ -203,9 +203,7 @@ def _blocks_of(stream: BinaryIO, limit: int) -> Iterator[bytes]:
         _check_binary(block)
         size += len(block)
         if size > limit:
-            raise MessageError(
-                "the attachment's stream does not end within its limit: raise limit=…, or send a link"
-            )
+            raise MessageError("the attachment's stream does not end within its limit: raise limit=…, or send a link")
         yield block
 
 
@@ -222,18 +220,14 @@ def _path(value: object, name: str) -> Path:
 
 def _open_regular(path: Path) -> BinaryIO:
     # Without O_NONBLOCK a pipe in the file's place would be waited for, before anything could be refused.
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
         file = open(os.open(path, flags), "rb")  # noqa: PTH123, SIM115 - a descriptor; the caller closes it
     except OSError as error:
         _refuse(path, error)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise MessageError(
-            f"the attachment {str(path)!r} is no regular file: attach its bytes, if they ever end"
-        )
+        raise MessageError(f"the attachment {str(path)!r} is no regular file: attach its bytes, if they ever end")
     return file
 
 
@@ -243,5 +237,15 @@ def _discard(path: Path, owner: int) -> None:
 
 
 def _refuse(path: Path, error: Exception) -> NoReturn:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    raise MessageError(f"the attachment {str(path)!r} cannot be read: {reason}. Check the path") from error
+    raise MessageError(f"the attachment {str(path)!r} cannot be read: {_reason(error)}. Check the path") from error
+
+
+def _refuse_to_keep(error: OSError) -> NoReturn:
+    raise MessageError(
+        f"the attachment's stream cannot be kept in {tempfile.gettempdir()!r}: {_reason(error)}."
+        " Make room there, or set TMPDIR"
+    ) from error
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -52,9 +52,7 @@ class MessageBuilder:
         if not any(self._fields.get(name) for name in ("to", "cc", "bcc")):
             raise MessageError("the message has no recipient: call to(), cc() or bcc()")
         if not any(name in self._fields for name in _CONTENT):
-            raise MessageError(
-                "the message is empty: call at least one of subject(), text(), html() and attach()"
-            )
+            raise MessageError("the message is empty: call at least one of subject(), text(), html() and attach()")
         return Message(**self._fields)
 
     def from_(self, address: str | Address) -> Self:

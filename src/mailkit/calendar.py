@@ -14,17 +14,18 @@ __all__ = ["Calendar"]
 
 # RFC 5546 §1.4, the methods of iTIP.
 _METHODS = ("ADD", "CANCEL", "COUNTER", "DECLINECOUNTER", "PUBLISH", "REFRESH", "REPLY", "REQUEST")
-_METHOD_LINE = re.compile(r"^METHOD(?:;[^:\r\n]*)?:[ \t]*([A-Za-z]+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+# At the start of a line: one that goes on starts with a space (RFC 5545 §3.1).
+_METHOD_LINE = re.compile(r"\nMETHOD(?:;[^:\r\n]*)?:([^\r\n]*)", re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _BEGIN = re.compile(r"\s*BEGIN:VCALENDAR[ \t]*[\r\n]", re.IGNORECASE)
 
 
 def _object(value: object) -> str:
     text = body_text(value, "calendar").removeprefix("\ufeff")
     if _BEGIN.match(text) is None:
-        raise MessageError(
-            "calendar is no iCalendar object (RFC 5545): its text has to start with BEGIN:VCALENDAR"
-        )
-    return text
+        raise MessageError("calendar is no iCalendar object (RFC 5545): its text has to start with BEGIN:VCALENDAR")
+    # RFC 5545 §3.1. What comes back from a mail has lost its line ends, and is to be equal all the same.
+    return _LINE_END.sub("\r\n", text)
 
 
 @final
@@ -48,7 +49,7 @@ class Calendar:
     """
 
     text: str = field(repr=False)
-    """The iCalendar object."""
+    """The iCalendar object, with CRLF."""
     method: str
     """Its method, in upper case."""
 
@@ -56,17 +57,13 @@ class Calendar:
         body = _object(text)
         own = _METHOD_LINE.search(body)
         wanted = method if method is None else header_text(method, "the calendar's method").upper()
-        named = None if own is None else own[1].upper()
+        named = None if own is None else own[1].strip().upper()
         if wanted is not None and named is not None and wanted != named:
-            raise MessageError(
-                f"the calendar's METHOD is {named}, not {wanted}: give the same in both places"
-            )
-        found = wanted or named or "PUBLISH"
+            raise MessageError(f"the calendar's METHOD is {named}, not {wanted}: give the same in both places")
+        found = wanted if wanted is not None else named if named is not None else "PUBLISH"
         if found not in _METHODS:
             known = ", ".join(_METHODS)
-            raise MessageError(
-                f"the calendar's method {found!r} is none of iTIP's (RFC 5546): use one of {known}"
-            )
+            raise MessageError(f"the calendar's method {found!r} is none of iTIP's (RFC 5546): use one of {known}")
         keep = object.__setattr__  # past the frozen __setattr__, as attrs itself does it
         keep(self, "text", body)
         keep(self, "method", found)

@@ -28,13 +28,9 @@ def _target(value: object) -> str:
     if url[:1] == "<" and url[-1:] == ">":
         url = url[1:-1].strip(" ")
     if len(url) > _MAX_TARGET:
-        raise MessageError(
-            f"a list_unsubscribe URL has {len(url)} characters: shorten it to {_MAX_TARGET} at most"
-        )
+        raise MessageError(f"a list_unsubscribe URL has {len(url)} characters: shorten it to {_MAX_TARGET} at most")
     if _URL.fullmatch(url) is None:
-        raise MessageError(
-            f"list_unsubscribe {url!r} is no URL: percent-encode what is not ASCII, and spaces"
-        )
+        raise MessageError(f"list_unsubscribe {url!r} is no URL: percent-encode what is not ASCII, and spaces")
     if _HTTPS.fullmatch(url) is None:
         if _MAILTO.fullmatch(url) is None:
             raise MessageError(f"list_unsubscribe {url!r} has to be 'https://host/…' or 'mailto:user@host'")
@@ -85,9 +81,7 @@ class ListUnsubscribe:
 
     def __attrs_post_init__(self) -> None:
         if self.one_click and not any(_HTTPS.fullmatch(target) for target in self.targets):
-            raise MessageError(
-                "one_click needs an https target, to which mail programs can POST (RFC 8058 §3.1)"
-            )
+            raise MessageError("one_click needs an https target, to which mail programs can POST (RFC 8058 §3.1)")
 
     @classmethod
     def coerce(cls, value: str | Iterable[str] | ListUnsubscribe) -> ListUnsubscribe:

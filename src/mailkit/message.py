@@ -136,12 +136,7 @@ class Message:
         Raises:
             MessageError: There is no ``from_``, or `defaults` set what each message needs for itself.
         """
-        if (
-            defaults is None
-            and self.date is not None
-            and self.message_id is not None
-            and self.from_ is not None
-        ):
+        if defaults is None and self.date is not None and self.message_id is not None and self.from_ is not None:
             return self
         values = list(_values(self))
         if defaults is not None:
@@ -156,9 +151,7 @@ class Message:
             values[_DATE] = (accept.date(date) or datetime.now(UTC)).replace(microsecond=0)
         if values[_MESSAGE_ID] is None:
             # RFC 5322 §3.6.4. Unique by chance: no clock and no host name can be read out of it.
-            values[_MESSAGE_ID] = (
-                accept.message_id(message_id) or f"{os.urandom(16).hex()}@{author.ascii_domain}"
-            )
+            values[_MESSAGE_ID] = accept.message_id(message_id) or f"{os.urandom(16).hex()}@{author.ascii_domain}"
         return _restore(values)
 
     @property
@@ -298,9 +291,7 @@ def _restore(values: list[Any]) -> Message:
     return message
 
 
-def _add_headers(
-    mine: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
+def _add_headers(mine: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     names = {name.lower() for name, _ in mine}
     return (*mine, *[pair for pair in more if pair[0].lower() not in names])
 
@@ -314,9 +305,7 @@ def _add_mapping(mine: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[st
 
 
 def _add_options(mine: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
-    return FrozenDict(
-        {**more, **{name: _add_mapping(own, more.get(name, EMPTY)) for name, own in mine.items()}}
-    )
+    return FrozenDict({**more, **{name: _add_mapping(own, more.get(name, EMPTY)) for name, own in mine.items()}})
 
 
 _ADD: dict[int, Callable[[Any, Any], Any]] = {

@@ -121,9 +121,7 @@ def attachments(values: Attachment | Iterable[Attachment]) -> tuple[Attachment, 
     for one in found:
         if one.content_id is not None:
             if one.content_id in names:
-                raise MessageError(
-                    f"two attachments have the content_id {one.content_id!r}: rename one of them"
-                )
+                raise MessageError(f"two attachments have the content_id {one.content_id!r}: rename one of them")
             names.add(one.content_id)
     return tuple(found)
 

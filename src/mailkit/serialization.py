@@ -59,9 +59,7 @@ def fields_from_dict(data: object, known: Iterable[str]) -> dict[str, Any]:
     checked = _object(data, "the message", {*known, "version"})
     version: object = checked.get("version", VERSION)
     if type(version) is not int or version != VERSION:
-        raise MessageError(
-            f"the message is of version {version!r}, and this mailkit reads {VERSION}: upgrade it"
-        )
+        raise MessageError(f"the message is of version {version!r}, and this mailkit reads {VERSION}: upgrade it")
     return {
         name: _READERS[name](value, name) if name in _READERS else value
         for name, value in checked.items()
@@ -78,9 +76,7 @@ def fields_from_json(data: object, known: Iterable[str], *, limit: int) -> dict[
     if not isinstance(data, str | bytes):
         refuse_type(data, "a message's JSON", "a str or bytes")
     if len(data) > limit:
-        raise MessageError(
-            f"the message's JSON is longer than {limit}: raise limit=…, if you trust its source"
-        )
+        raise MessageError(f"the message's JSON is longer than {limit}: raise limit=…, if you trust its source")
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -214,9 +210,7 @@ def _read_list_unsubscribe(value: Any, field: str) -> Any:
     if isinstance(value, str | list):
         return cast("object", value)
     parts = _object(value, field, {"targets", "one_click"}, {"targets"})
-    return ListUnsubscribe(
-        _list(parts["targets"], f"{field}.targets"), one_click=parts.get("one_click", False)
-    )
+    return ListUnsubscribe(_list(parts["targets"], f"{field}.targets"), one_click=parts.get("one_click", False))
 
 
 def _read_template(value: Any, field: str) -> Template:

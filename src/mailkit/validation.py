@@ -41,9 +41,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 §3.6.8: printable US-ASCII without the colon
 _DOT_ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?:\.[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*"
 _NO_FOLD_LITERAL = r"\[[!-Z^-~]*\]"
-_MESSAGE_ID = re.compile(
-    rf"{_DOT_ATOM}@(?:{_DOT_ATOM}|{_NO_FOLD_LITERAL})"
-)  # RFC 5322 §3.6.4, without obs-id-*
+_MESSAGE_ID = re.compile(rf"{_DOT_ATOM}@(?:{_DOT_ATOM}|{_NO_FOLD_LITERAL})")  # RFC 5322 §3.6.4, without obs-id-*
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+(?:@[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.\[\]:]+)?")
 
 
@@ -106,8 +104,7 @@ def header_name(value: object) -> str:
     name = header_text(value, "the name of a header field")
     if len(name) > _MAX_HEADER_NAME:
         raise MessageError(
-            f"the header name {_show(name)} has {len(name)} characters:"
-            f" shorten it to {_MAX_HEADER_NAME} at most"
+            f"the header name {_show(name)} has {len(name)} characters: shorten it to {_MAX_HEADER_NAME} at most"
         )
     if _FIELD_NAME.fullmatch(name) is None:
         raise MessageError(
