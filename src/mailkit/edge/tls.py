@@ -104,6 +104,7 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
             cause="configuration",
             phase="tls",
         )
+    name = _certificate_name(host)
     sock = channel.socket
     try:
         early = sock.recv(1, socket.MSG_PEEK)
@@ -120,13 +121,7 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
         # (CVE-2011-0411).
         raise speaks_in_clear(peer)
     try:
-        # A dot at the end and an interface behind "%" belong to resolvers, not to certificates.
-        name = host.partition("%")[0].rstrip(".")
         wrapped = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-    except ValueError as error:  # UnicodeError is one
-        raise ConfigurationError(
-            f"{host!r} cannot be the name in a certificate; give it as server_hostname="
-        ) from error
     except ssl.SSLError as error:
         raise ConfigurationError(f"the SSLContext cannot be used for a client: {what(error)}") from error
     except OSError as error:
@@ -134,15 +129,30 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
     return TLSChannel(wrapped)
 
 
+def _certificate_name(host: str) -> str:
+    """Return the name to ask for. Checked here: a wrong one makes wrap_socket lose the descriptor."""
+    # A dot at the end and an interface behind "%" belong to resolvers, not to certificates.
+    name = host.partition("%")[0].rstrip(".")
+    try:
+        if name and all("!" <= character <= "~" for character in name):
+            name.encode("idna")  # checks the labels' lengths; an A-label stays what it is
+            return name
+    except UnicodeError:
+        pass
+    raise ConfigurationError(f"{host!a} cannot be the name in a certificate; give one as server_hostname=")
+
+
 class TLSChannel:
     """A socket inside TLS."""
 
-    __slots__ = ("_arrived", "block", "socket")
+    __slots__ = ("_arrived", "_failed", "block", "socket")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self.socket: ssl.SSLSocket = sock
         self.block: int = _RECORD
+        # What has_input found out, for the next receive.
         self._arrived: bytes | None = None
+        self._failed: OSError | None = None
 
     def handshake(self, peer: str) -> int | None:
         """Go on with the handshake; return what it waits for, None when it is done."""
@@ -178,19 +188,23 @@ class TLSChannel:
 
     def receive(self, size: int) -> bytes | int:
         """Read what has arrived, decrypted."""
-        if self._arrived is not None:
-            arrived, self._arrived = self._arrived, None
-            return arrived
-        try:
-            return self.socket.recv(size)
-        except ssl.SSLWantReadError:
-            return WANT_READ
-        except ssl.SSLWantWriteError:
-            return WANT_WRITE
+        if self._failed is not None:
+            raise self._failed
+        arrived, self._arrived = self._arrived, None
+        if arrived is None:
+            try:
+                arrived = self.socket.recv(size)
+            except ssl.SSLWantReadError:
+                return WANT_READ
+            except ssl.SSLWantWriteError:
+                return WANT_WRITE
+        if not arrived:
+            self._arrived = b""  # an end stays one; after a close_notify the socket itself may be open still
+        return arrived
 
     def has_input(self) -> bool:
         """Whether something has arrived for the application, or the end."""
-        if self._arrived is not None or self.socket.pending():
+        if self._arrived is not None or self._failed is not None or self.socket.pending():
             return True
         if not ready_now(self.socket.fileno()):
             return False
@@ -198,8 +212,9 @@ class TLSChannel:
         # only decrypting tells. What came out is kept for the next receive.
         try:
             arrived = self.receive(_RECORD)
-        except OSError:
-            return True  # the next receive tells
+        except OSError as error:
+            self._failed = error
+            return True
         if isinstance(arrived, int):
             return False
         self._arrived = arrived

@@ -60,7 +60,7 @@ _NAME_MISMATCH = frozenset({62, 64})
 def what(error: OSError) -> str:
     """Return OpenSSL's or the system's own name for an error, without its source file and line."""
     if isinstance(error, ssl.SSLError):
-        return error.reason or type(error).__name__
+        return getattr(error, "reason", None) or type(error).__name__  # absent where Python raised it
     return reason_of(error)
 
 
@@ -90,7 +90,7 @@ def speaks_in_clear(peer: str) -> TLSError:
     """Return what to raise when the peer's bytes are no TLS."""
     return TLSError(
         f"{peer} does not speak TLS from its first byte; if the port speaks SMTP in clear and offers "
-        'STARTTLS (25, 587), use tls="starttls" (smtp://), and tls="implicit" (smtps://) only for a TLS port (465)',
+        'STARTTLS (25, 587), use tls="starttls" (smtp://); tls="implicit" (smtps://) is for a TLS port (465)',
         phase="tls",
     )
 
