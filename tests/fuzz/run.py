@@ -11,13 +11,13 @@ import atheris
 
 def main(name: str, corpus: str, *options: str) -> None:
     """Instrument what the target loads, put its seeds into the corpus, and fuzz."""
-    with atheris.instrument_imports(include=["mailkit", name]):
-        target = importlib.import_module(name)
     folder = Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.SEEDS):
-        (folder / f"seed-{number}").write_bytes(seed)
-        target.one_input(seed)  # imports what is imported lazily
+    with atheris.instrument_imports(include=["mailkit", name]):
+        target = importlib.import_module(name)
+        for number, seed in enumerate(target.SEEDS):
+            (folder / f"seed-{number}").write_bytes(seed)
+            target.one_input(seed)  # imports what is imported lazily
     atheris.Setup([sys.argv[0], f"-artifact_prefix={folder.parent}/{name}-", *options, corpus], target.one_input)
     atheris.Fuzz()
 

@@ -68,7 +68,7 @@ class PartReader:
         root = _describe(message, "the message", is_root=True)
         if not _is_multipart(root) and root.is_form:
             if _payload(root) is not None:
-                # The line end of its last line belongs to the message: the writer adds it, whether the text has one or not.
+                # The line end of its last line belongs to the message: the writer adds it if the text has none.
                 is_lines = root.encoding != "base64"
                 self._form(root, _text(root).removesuffix("\n") if is_lines else _text(root))
             return
@@ -220,8 +220,8 @@ def _is_message(value: object) -> TypeGuard[ForeignMessage[Any, Any]]:
 def _payload(part: _Part) -> Any:
     try:
         return part.message.get_payload()
-    except (TypeError, ValueError):  # it looks for a codec by whatever stands there, a NUL or a tuple included
-        raise MessageError(f"{part.what} has a charset that names none: use UTF-8") from None
+    except Exception as error:  # it looks for a codec by whatever stands there, a NUL or a tuple included
+        raise MessageError(f"{part.what} has a charset that names none: use UTF-8") from error
 
 
 def _children(part: _Part) -> list[object]:
