@@ -37,6 +37,7 @@ class RecipientResult:
         enhanced_code: The enhanced status code (RFC 3463), where there was one.
         phase: Where in the delivery it was decided, such as ``"rcpt"`` or ``"content"``.
         text: What the other side said: untrusted, printable.
+        retry_after: Seconds to wait at least before trying this recipient again, where the other side wants that.
         provider_id: The provider's own id for this recipient's copy, where it gives one.
     """
 
@@ -46,6 +47,7 @@ class RecipientResult:
     enhanced_code: str | None = field(default=None, kw_only=True)
     phase: str | None = field(default=None, kw_only=True)
     text: str = field(default="", kw_only=True)
+    retry_after: float | None = field(default=None, kw_only=True)
     provider_id: str | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from mailkit.receipt import Outcome
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -194,7 +194,7 @@ class Channel:
         *,
         connections: int = 1,  # noqa: ARG002 - for transports that can use them
         window: int | None = None,  # noqa: ARG002
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """Deliver a stream of messages; yield one outcome for each, in order.
 
         What was found wrong with a message before it came here comes as its outcome, and is passed on in its place.

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailkit.envelope import Envelope
+from mailkit.errors import DeliveryError, MailkitError
 from mailkit.mime import render
+from mailkit.receipt import Outcome
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.extensions import Extensions
+from mailkit.smtp.flight import Flight
 from mailkit.smtp.handshake import shake_hands
+from mailkit.smtp.lane import Lane
 from mailkit.smtp.pool import Pool
 from mailkit.smtp.raw import RawContent
 from mailkit.smtp.session import Session
-from mailkit.smtp.verdict import receipt_or_error
+from mailkit.smtp.stream import deliver_stream
+from mailkit.smtp.verdict import verdict
 from mailkit.transport import Channel, ServerInfo
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from mailkit.edge import Edge
-    from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
     from mailkit.smtp.content import Content
@@ -74,7 +80,38 @@ class SMTPChannel(Channel):
         self._server.capabilities.check(message, envelope, transport=self._name)
         content = self._render(message, envelope, self._extensions)
         delivered = await self._deliver(envelope, content, message)
-        return receipt_or_error(delivered, transport=self._name, message_id=message.message_id or "")
+        return self._conclude(delivered, message.message_id or "")
+
+    async def send_many(
+        self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
+    ) -> AsyncGenerator[Outcome, None]:
+        """Deliver a stream of messages, pipelined, over up to `connections` connections; outcomes come in order."""
+        most = min(connections, self._server.pool.max_connections)
+        lanes = [Lane(self._pool, window) for _ in range(most)]
+        flights = (self._flight(message) async for message in messages)
+        outcomes = deliver_stream(flights, lanes, self._edge)
+        try:
+            async for outcome in outcomes:
+                yield outcome
+        finally:
+            await outcomes.aclose()
+
+    def _flight(self, message: Message | Outcome) -> Flight | Outcome:
+        if isinstance(message, Outcome):
+            return message
+        try:
+            envelope = Envelope.from_message(message)
+            self._server.capabilities.check(message, envelope, transport=self._name)
+            content = self._render(message, envelope, self._extensions)
+        except MailkitError as error:
+            return Outcome(message=message, error=error)
+        return Flight(
+            message,
+            envelope,
+            content,
+            render=lambda extensions: self._render(message, envelope, extensions),
+            transport=self._name,
+        )
 
     async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
         """Deliver prepared RFC 5322 bytes as they are.
@@ -85,7 +122,7 @@ class SMTPChannel(Channel):
         """
         content = await self._edge.in_thread(lambda: RawContent.read(data))
         delivered = await self._deliver(envelope, content, None)
-        return receipt_or_error(delivered, transport=self._name, message_id=content.message_id)
+        return self._conclude(delivered, content.message_id)
 
     async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
         for fresh in (False, True):
@@ -102,6 +139,12 @@ class SMTPChannel(Channel):
             if not (reused and delivered.is_stale):
                 break
         return delivered
+
+    def _conclude(self, delivered: Delivered, message_id: str) -> Receipt:
+        concluded = verdict(delivered, transport=self._name, message_id=message_id)
+        if isinstance(concluded, DeliveryError):
+            raise concluded
+        return concluded
 
     @staticmethod
     def _render(message: Message, envelope: Envelope, extensions: Extensions) -> Content:

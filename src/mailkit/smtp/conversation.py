@@ -68,11 +68,24 @@ class Conversation:
         timeout = self.options.timeouts.data_end
         return self.edge.now() + (max(DATA_END, self.edge.timeout) if timeout is None else timeout)
 
-    async def flush(self, timeout: float | None) -> None:
+    async def flush(self, timeout: float | None = None) -> None:
         """Write, in one piece, what the engine has queued."""
         data = self.engine.take_outgoing()
         if data:
             await self._stream.send(data, deadline=self.deadline(timeout))
+
+    async def settle(self) -> None:
+        """Write what is queued, and read until nothing is awaited any more."""
+        await self.flush(self.options.timeouts.data_block)
+        while self.engine.awaiting:
+            await self.read(self.content_deadline())
+
+    async def complete(self, transaction: Transaction) -> None:
+        """Write what is queued, and read until the content of `transaction` is answered."""
+        await self.flush(self.options.timeouts.data_block)
+        deadline = self.content_deadline()
+        while not transaction.is_complete:
+            await self.read(deadline)
 
     async def flush_committing(self, transaction: Transaction) -> None:
         """Write what is queued; its last byte is the commit point of `transaction`."""

@@ -180,16 +180,24 @@ class Engine:
         try:
             self._parser.feed(data)
             while (reply := self._parser.next_reply()) is not None:
-                if self.redact is not None and reply.code != CHALLENGE:
-                    reply = evolve(reply, text=self.redact(reply.text))
+                reply = self._redacted(reply)
                 self._show(reply)
                 answer = self._match(reply)
                 if answer is None:
                     break
                 answers.append(answer)
         except ReplyViolation as violation:
-            self.broken = ProtocolError(f"the server broke the protocol: {violation}")
+            # An excerpt is cut off somewhere, perhaps in the middle of a secret, where no mask would find it.
+            told = violation if self.redact is None else violation.reason
+            self.broken = ProtocolError(f"the server broke the protocol: {told}; the connection was dropped")
         return answers
+
+    def _redacted(self, reply: Reply) -> Reply:
+        """Mask secrets in what a server says; but a mechanism needs its challenge as it is."""
+        is_challenge = reply.code == CHALLENGE and bool(self._awaited) and self._awaited[0].what is Awaited.AUTH
+        if self.redact is None or is_challenge:
+            return reply
+        return evolve(reply, text=self.redact(reply.text))
 
     def _show(self, reply: Reply) -> None:
         if self._transcript is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
@@ -101,8 +102,8 @@ def _wants_tls(conversation: Conversation, extensions: Extensions) -> bool:
     if conversation.options.tls == "opportunistic":
         return False
     msg = (
-        f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use smtps:// "
-        "for a port with implicit TLS (465), or say tls=opportunistic or tls=insecure where clear text is really meant"
+        f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use "
+        "smtps:// for a port with implicit TLS (465), or say tls=opportunistic or tls=insecure where clear text is really meant"
     )
     raise TLSError(msg, phase="starttls")
 
@@ -119,20 +120,30 @@ async def _starttls(conversation: Conversation) -> None:
 
 
 async def _authenticate(conversation: Conversation, login: Login, extensions: Extensions) -> str:
-    refusal = None
-    for _ in range(2 if login.is_renewable else 1):
+    for is_last in (False, True) if login.is_renewable else (True,):
         mechanism = await _choose(conversation, login, extensions)
         refusal = await _exchange(conversation, mechanism)
         if refusal is None:
             return mechanism.name
-        if refusal.code != BAD_CREDENTIALS:
-            break
-    assert refusal is not None  # noqa: S101 - the loop ran at least once
+        if is_last or refusal.code != BAD_CREDENTIALS:
+            raise _not_authenticated(conversation, login, mechanism, refusal)
+    raise AssertionError  # pragma: no cover - the last round returns or raises
+
+
+def _not_authenticated(
+    conversation: Conversation, login: Login, mechanism: Mechanism, refusal: Reply
+) -> DeliveryError:
+    # OAuth explains a refusal before it refuses (RFC 7628 §3.2.2).
+    redact = conversation.engine.redact
+    detail = f", {redact(mechanism.detail)}" if mechanism.detail and redact is not None else ""
     if refusal.is_transient:
-        msg = f"the server cannot check credentials now ({refusal}); try again later"
-        raise TransientError(msg, outcome="not_sent", reply=refusal)
-    msg = f"the server refused the credentials of {login.username!r} ({refusal}): check user name, password or token"
-    raise AuthenticationError(msg, reply=refusal)
+        msg = f"the server cannot check credentials now ({refusal}{detail}); try again later"
+        return TransientError(msg, outcome="not_sent", reply=refusal)
+    msg = (
+        f"the server refused the credentials of {login.username!r} ({refusal}{detail}): "
+        "check user name, password or token"
+    )
+    return AuthenticationError(msg, reply=refusal)
 
 
 async def _choose(conversation: Conversation, login: Login, extensions: Extensions) -> Mechanism:
@@ -161,7 +172,8 @@ async def _exchange(conversation: Conversation, mechanism: Mechanism) -> Reply |
         if answer.reply.code != CHALLENGE:
             exchange.finish()
             return None
-        line, shown = exchange.respond(answer.reply), "***"
+        # SCRAM hashes for tens of milliseconds: an event loop has other things to do meanwhile.
+        line, shown = await conversation.edge.in_thread(partial(exchange.respond, answer.reply)), "***"
 
 
 def _refused(what: str, reply: Reply) -> DeliveryError:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Recipients", "SMTPOptions", "Security", "Timeouts"]
 
 Security = Literal["starttls", "implicit", "opportunistic", "insecure"]
-"""``"starttls"``: TLS by STARTTLS or nothing. ``"implicit"``: TLS from the first byte. ``"opportunistic"``: STARTTLS where
-it is offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords too."""
+"""``"starttls"``: TLS by STARTTLS or nothing. ``"implicit"``: TLS from the first byte. ``"opportunistic"``: STARTTLS
+where it is offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords too."""
 
 Recipients = Literal["any", "all"]
 """``"any"``: who is accepted gets the message. ``"all"``: one refused recipient, and nobody gets it."""

@@ -113,6 +113,15 @@ class Pool:
         while (session := self._pop()) is not None:
             await session.close()
 
+    def is_spent(self, session: Session, *, in_flight: int = 0) -> bool:
+        """Whether a session has carried as many messages, or lived as long, as it may."""
+        limits = self._limits
+        mail_max = session.extensions.limits.mail_max  # RFC 9422 §4.1
+        bounds = [bound for bound in (limits.max_messages, mail_max) if bound is not None]
+        return any(session.messages + in_flight >= bound for bound in bounds) or (
+            limits.max_age is not None and self._edge.now() - session.opened_at >= limits.max_age
+        )
+
     def _pop(self) -> Session | None:
         # The one used last is the one most likely to be alive; the others grow old and are let go.
         try:
@@ -121,14 +130,8 @@ class Pool:
             return None
 
     def _may_serve(self, session: Session) -> bool:
-        now = self._edge.now()
-        limits = self._limits
-        return (
-            now - session.used_at < limits.idle_timeout
-            and (limits.max_age is None or now - session.opened_at < limits.max_age)
-            and (limits.max_messages is None or session.messages < limits.max_messages)
-            and session.is_usable
-        )
+        is_fresh = self._edge.now() - session.used_at < self._limits.idle_timeout
+        return is_fresh and not self.is_spent(session) and session.is_usable
 
     def _notice_fork(self) -> None:
         if self._pid == os.getpid():

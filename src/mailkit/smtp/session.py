@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from mailkit.envelope import Envelope
     from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
+    from mailkit.smtp.extensions import Extensions
     from mailkit.smtp.handshake import Handshake
+    from mailkit.smtp.options import SMTPOptions
 
 __all__ = ["Session"]
 
@@ -32,8 +34,8 @@ class Session:
     """
 
     def __init__(self, conversation: Conversation, handshake: Handshake) -> None:
-        self._conversation = conversation
-        self._needs_reset = False
+        self.conversation = conversation
+        self.needs_reset = False
         self.handshake = handshake
         self.messages: int = 0
         self.opened_at: float = conversation.edge.now()
@@ -41,15 +43,45 @@ class Session:
         self.pid: int = os.getpid()
 
     @property
+    def options(self) -> SMTPOptions:
+        """What the transport was told."""
+        return self.conversation.options
+
+    @property
+    def extensions(self) -> Extensions:
+        """What the server offers."""
+        return self.handshake.extensions
+
+    @property
+    def pipelining(self) -> bool:
+        """Whether commands may go together."""
+        return self.extensions.pipelining and self.options.pipelining
+
+    @property
+    def chunking(self) -> bool:
+        """Whether content goes by BDAT."""
+        return self.extensions.chunking and self.options.chunking
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the connection was idle for so long that it may be dead without our knowing."""
+        return self.messages > 0 and self.conversation.edge.now() - self.used_at > DOUBTFUL_AFTER
+
+    def note_message(self) -> None:
+        """Count a message that was answered."""
+        self.messages += 1
+        self.used_at = self.conversation.edge.now()
+
+    @property
     def is_usable(self) -> bool:
         """Whether another message may go over it: it takes no time to ask, and costs no round trip."""
-        return self._conversation.is_quiet
+        return self.conversation.is_quiet
 
     async def prepare(self) -> bool:
         """Clear what the last transaction may have left behind; return whether the session can be used."""
-        if self._needs_reset:
-            self._needs_reset = False
-            return await self._conversation.reset()
+        if self.needs_reset:
+            self.needs_reset = False
+            return await self.conversation.reset()
         return True
 
     async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
@@ -62,10 +94,9 @@ class Session:
             UnsupportedFeatureError: The server lacks an extension that the message needs.
             RejectedError: The message is larger than the server takes.
         """
-        conversation = self._conversation
+        conversation = self.conversation
         before = conversation.bytes_sent
-        cautious = self.messages > 0 and conversation.edge.now() - self.used_at > DOUBTFUL_AFTER
-        delivery = Delivery(conversation, self.handshake.extensions, envelope, content, cautious=cautious)
+        delivery = Delivery(conversation, self.extensions, envelope, content, cautious=self.is_doubtful)
         try:
             delivered = await delivery.run()
         except MailkitError:
@@ -80,25 +111,24 @@ class Session:
             raise
         if delivered.error is not None:
             conversation.is_usable = False
-        self._needs_reset = delivery.needs_reset
-        self.messages += 1
-        self.used_at = conversation.edge.now()
+        self.needs_reset = delivery.needs_reset
+        self.note_message()
         return delivered
 
     async def close(self) -> None:
         """Say goodbye, where the connection is in a state to hear it, and close; never waits for the answer."""
         try:
-            if self.pid == os.getpid() and self._conversation.is_quiet:
-                self._conversation.engine.expect(commands.quit(), Expected(Awaited.QUIT))
-                await self._conversation.flush(GOODBYE)
+            if self.pid == os.getpid() and self.conversation.is_quiet:
+                self.conversation.engine.expect(commands.quit(), Expected(Awaited.QUIT))
+                await self.conversation.flush(GOODBYE)
         except MailkitError:
             pass  # it was the last word anyway, and nothing depends on it
         finally:
-            await self._conversation.close()
+            await self.conversation.close()
 
     def abandon(self) -> None:
         """Forget a connection that belongs to the parent process, without a byte on it."""
-        self._conversation.abandon()
+        self.conversation.abandon()
 
 
 GOODBYE: Final = 1.0  # seconds to get QUIT into the socket buffer, where it goes at once unless the peer is gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailkit.receipt import RecipientResult
 from mailkit.smtp.engine import SERVICE_CLOSING, Answer, Awaited
@@ -18,6 +18,10 @@ __all__ = ["Transaction"]
 
 _TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
 _TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
+
+GREYLISTED: Final = "4.7.1"
+GREYLIST_DELAY: Final = 300.0
+"""Seconds: what greylisting servers ask for by default; RFC 6647 §5 recommends between one minute and one day."""
 
 
 class Transaction:
@@ -158,4 +162,5 @@ def _result(address: str, status: Status, what: Awaited, reply: Reply | None) ->
         enhanced_code=reply.enhanced_code,
         phase=what.value,
         text=reply.text,
+        retry_after=GREYLIST_DELAY if status == "deferred" and reply.enhanced_code == GREYLISTED else None,
     )
