@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import mailkit.testing
 from mailkit.errors import ConfigurationError
-from mailkit.testing import SMTPServer
+from mailkit.testing import Certificate, SMTPServer
 
 if TYPE_CHECKING:
     from tests.testing.conftest import Connect
@@ -406,15 +407,46 @@ def test_urls_carry_credentials_only_when_asked() -> None:
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
-    """Public addresses, unix sockets without LMTP and ports that are taken raise ConfigurationError."""
-    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1 is none"):
-        SMTPServer(host="192.0.2.1")
+    """Unix sockets without LMTP and ports that are taken raise ConfigurationError."""
     with pytest.raises(ConfigurationError, match="lmtp=True"):
         SMTPServer(unix_path="/nowhere")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"127.0.0.1 port {port}"):
             SMTPServer(port=port).start()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"host": "192.0.2.1"}, "loopback addresses only, not on '192.0.2.1'"),
+        ({"host": "localhost"}, "use 127.0.0.1 or ::1"),
+        ({"hostname": "höhe.test"}, "cannot call itself 'höhe.test'"),
+        ({"hostname": ""}, "cannot call itself ''"),
+        ({"hostname": "a\nb"}, "ASCII form"),
+        ({"hostname": "a b"}, "ASCII form"),
+        ({"tls": "STARTTLS"}, "no TLS mode 'STARTTLS': use one of None, starttls, implicit"),
+        ({"tls": "implicit", "certificate": "outdated"}, "no kind of certificate 'outdated'"),
+        ({"tls": "implicit", "certificate": Certificate(chain=b"", key=b"", authority=b"")}, "in PEM form"),
+        ({"mechanisms": ["GSSAPI"]}, "no mechanism 'GSSAPI': use one of SCRAM-SHA-256-PLUS"),
+        ({"limits": {"RCPT": 1}}, "no limit 'RCPT': use one of RCPTMAX"),
+    ],
+)
+def test_slips_in_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    """A value that would be ignored or misread raises ConfigurationError, which says what can be used."""
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        SMTPServer(**arguments)
+
+
+def test_slips_in_the_script_are_refused() -> None:
+    """An unknown phase, or a text without a code, raises ConfigurationError instead of never being played."""
+    server = SMTPServer()
+    with pytest.raises(ConfigurationError, match="no phase 'rcpt': use one of greeting, EHLO"):
+        server.script("rcpt", "550 no")  # type: ignore[arg-type]
+    for text in ("no such user", "99 x", "650 x", "250-x", "2505"):
+        with pytest.raises(ConfigurationError, match="is no reply"):
+            server.script("RCPT", text)
+    assert server.unplayed == ()
 
 
 def test_every_public_name_of_the_package_exists() -> None:

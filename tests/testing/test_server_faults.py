@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -469,6 +470,25 @@ def test_a_busy_connection_is_kicked_when_it_waits_again(connect: Connect) -> No
         assert server.kick(timeout=0.01) == 0
         server.release()
         assert client.rest() == b"250 2.0.0 OK\r\n"
+
+
+def test_a_kick_does_not_wait_for_a_connection_that_ends(connect: Connect) -> None:
+    """A connection that ends while a kick waits for it is not counted; neither is one that was kicked before."""
+    with SMTPServer() as server:
+        server.script("NOOP", Stall())
+        idle, client = connect(server), connect(server)
+        idle.hello()
+        client.hello()
+        client.send(b"NOOP\r\n")
+        assert server.wait_until(lambda s: s.held == 1)
+        counts: list[int] = []
+        kicking = threading.Thread(target=lambda: counts.append(server.kick()))
+        kicking.start()
+        assert idle.rest() == b""
+        client.close()
+        kicking.join(10)
+        assert counts == [1]
+        assert server.kick() == 0
 
 
 def test_a_kicked_client_that_has_gone_is_no_error(connect: Connect) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
+from mailkit.errors import ConfigurationError
 from mailkit.testing import der
 from mailkit.testing.p256 import SigningKey
 
@@ -77,6 +78,9 @@ class ServerTLS:
         Args:
             certificate: What to present.
             maximum: The newest TLS version to speak, `None` for the newest there is.
+
+        Raises:
+            ConfigurationError: The certificate cannot be loaded.
         """
         self._names = threading.local()
         self.context: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -91,7 +95,12 @@ class ServerTLS:
             chain = Path(folder, "server.pem")
             chain.touch(mode=0o600)
             chain.write_bytes(certificate.key + certificate.chain)
-            self.context.load_cert_chain(chain)
+            try:
+                self.context.load_cert_chain(chain)
+            except ssl.SSLError as error:
+                raise ConfigurationError(
+                    f"SMTPServer cannot use the certificate ({error.reason}): pass chain and key in PEM form"
+                ) from error
         encoded = ssl.PEM_cert_to_DER_cert(
             certificate.chain.decode().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----"
         )

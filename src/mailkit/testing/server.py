@@ -8,26 +8,25 @@ nothing sleeps. The parser is strict where servers are lenient: what a client mu
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import tempfile
-import threading
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, get_args
 from urllib.parse import quote
 
 from mailkit.errors import ConfigurationError
+from mailkit.testing.arguments import check_hostname, check_known, check_loopback, check_reply
 from mailkit.testing.certificates import Certificate, CertificateKind, ServerTLS, make_certificate
+from mailkit.testing.connections import Connections
 from mailkit.testing.faults import Disconnect, Fault, Phase, plan
 from mailkit.testing.listener import Listener
+from mailkit.testing.mechanisms import MECHANISMS
 from mailkit.testing.received import ConnectionRecord, Ledger, ReceivedMessage, Violation
 from mailkit.testing.script import Cue, Script
-from mailkit.testing.session import Session
-from mailkit.testing.settings import DEFAULT_EXTENSIONS, Settings, TLSMode
-from mailkit.testing.wire import Gates, PeerGone, Wire
+from mailkit.testing.settings import Settings, TLSMode, choose_extensions
+from mailkit.testing.wire import Gates
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Callable, Iterable, Mapping
 
@@ -102,29 +101,28 @@ class SMTPServer:
         on_message: OnMessage | None = None,
         keep: Literal["everything", "counts"] = "everything",
     ) -> None:
-        if not ipaddress.ip_address(host).is_loopback:
-            msg = f"SMTPServer listens on loopback addresses only, and {host} is none: use 127.0.0.1 or ::1"
-            raise ConfigurationError(msg)
+        check_loopback(host)
+        check_hostname(hostname)
+        check_known("TLS mode", (tls,), (None, *get_args(TLSMode)))
+        check_known("limit", limits, ("RCPTMAX", "MAILMAX", "RCPTDOMAINMAX"))
+        chosen = None if mechanisms is None else tuple(name.upper() for name in mechanisms)
+        check_known("mechanism", chosen or (), MECHANISMS)
+        if not isinstance(certificate, Certificate):
+            check_known("kind of certificate", (certificate,), get_args(CertificateKind))
         if unix_path is not None and not lmtp:
             msg = "SMTPServer serves a unix socket for LMTP only: pass lmtp=True with unix_path"
             raise ConfigurationError(msg)
         self._host = host
         self._port = port
         self._unix_path = None if unix_path is None else Path(unix_path)
-        extra = {line.partition(" ")[0].upper(): line for line in extensions}
-        left_out = {keyword.upper() for keyword in without}
         self._settings = Settings(
             hostname=hostname,
             lmtp=lmtp,
             tls=tls,
-            extensions=tuple(
-                line
-                for keyword, line in ({name: name for name in DEFAULT_EXTENSIONS} | extra).items()
-                if keyword not in left_out
-            ),
+            extensions=choose_extensions(extensions, without),
             users=users,
             tokens=tokens,
-            mechanisms=None if mechanisms is None else tuple(name.upper() for name in mechanisms),
+            mechanisms=chosen,
             limits=limits,
             max_size=max_size,
             require_auth=require_auth,
@@ -138,12 +136,17 @@ class SMTPServer:
                 certificate if isinstance(certificate, Certificate) else make_certificate(certificate, *names)
             )
             self._tls = ServerTLS(self._certificate, maximum=maximum_tls)
-        self._on_message = on_message
         self._ledger = Ledger(keep=keep)
         self._script = Script()
         self._gates = Gates(self._ledger)
-        self._serving_lock = threading.Lock()
-        self._serving: dict[threading.Thread, tuple[Wire, ConnectionRecord]] = {}
+        self._connections = Connections(
+            self._settings,
+            ledger=self._ledger,
+            script=self._script,
+            gates=self._gates,
+            tls=self._tls,
+            on_message=on_message,
+        )
         self._cleanup = contextlib.ExitStack()
         self._ca_file: Path | None = None
 
@@ -156,7 +159,7 @@ class SMTPServer:
             ConfigurationError: The address or the unix socket is taken.
         """
         try:
-            listener = Listener(self._host, self._port, self._unix_path, self._admit)
+            listener = Listener(self._host, self._port, self._unix_path, self._connections.admit)
         except OSError as error:
             where = self._unix_path or f"{self._host} port {self._port}"
             raise ConfigurationError(
@@ -174,13 +177,7 @@ class SMTPServer:
         """Stop listening, end every connection, and wait for the threads; doing so again is harmless."""
         self._gates.close()
         self._cleanup.close()
-        with self._serving_lock:
-            serving = list(self._serving.items())
-        for _, (wire, _) in serving:
-            wire.interrupt()
-        for thread, _ in serving:
-            if thread is not threading.current_thread():
-                thread.join(PATIENCE)
+        self._connections.close(PATIENCE)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -328,7 +325,16 @@ class SMTPServer:
                 (`EHLO`).
             skip: How many occasions to let pass first.
             after: In phase `body`: after how many octets of content.
+
+        Returns:
+            The server, so that calls can be chained.
+
+        Raises:
+            ConfigurationError: There is no such phase, or the text is no reply.
         """
+        check_known("phase", (phase,), get_args(Phase))
+        if isinstance(action, str):
+            check_reply(action)
         self._script.add(Cue(phase=phase, action=action, times=times, match=match, skip=skip, after=after))
         return self
 
@@ -356,46 +362,7 @@ class SMTPServer:
         Returns:
             How many connections it was done on.
         """
-        move = plan(fault, lambda: b"")
-        with self._serving_lock:
-            serving = list(self._serving.values())
-        done = 0
-        for wire, record in serving:
-            if self._ledger.keeps and move.data:
-                record.exchange.append(("S", move.data))
-            done += wire.visit(move, timeout)
-        return done
-
-    # Threads
-
-    def _admit(self, connection: socket.socket, peer: str) -> None:
-        record = self._ledger.connect(peer)
-        wire = Wire(connection, record, self._gates)
-        name = f"SMTPServer {record.number}"
-        thread = threading.Thread(target=self._serve, args=(wire, record), name=name, daemon=True)
-        with self._serving_lock:
-            self._serving[thread] = (wire, record)
-        thread.start()
-
-    def _serve(self, wire: Wire, record: ConnectionRecord) -> None:
-        session = Session(
-            wire,
-            record,
-            settings=self._settings,
-            ledger=self._ledger,
-            script=self._script,
-            tls=self._tls,
-            on_message=self._on_message,
-        )
-        try:
-            session.run()
-        except PeerGone:
-            pass
-        finally:
-            wire.close()
-            with self._serving_lock:
-                del self._serving[threading.current_thread()]
-            self._ledger.close(record)
+        return self._connections.visit(plan(fault, lambda: b""), timeout)
 
     def _url(self, credentials: str) -> str:
         if self._unix_path is not None:

@@ -9,9 +9,9 @@ import attrs
 from mailkit.testing.mechanisms import MECHANISMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["DEFAULT_EXTENSIONS", "Settings", "TLSMode"]
+__all__ = ["DEFAULT_EXTENSIONS", "Settings", "TLSMode", "choose_extensions"]
 
 TLSMode: TypeAlias = Literal["starttls", "implicit"]
 
@@ -28,6 +28,14 @@ DEFAULT_EXTENSIONS: Final = (
     "BINARYMIME",
     "LIMITS",
 )
+
+
+def choose_extensions(extensions: Iterable[str], without: Iterable[str]) -> tuple[str, ...]:
+    """List what EHLO offers: the usual, replaced or followed by lines of one's own, and less what is left out."""
+    lines = {line: line for line in DEFAULT_EXTENSIONS} | {line.partition(" ")[0].upper(): line for line in extensions}
+    left_out = {keyword.upper() for keyword in without}
+    return tuple(line for keyword, line in lines.items() if keyword not in left_out)
+
 
 _TOKEN_MECHANISMS: Final = frozenset({"OAUTHBEARER", "XOAUTH2"})
 

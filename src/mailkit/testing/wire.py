@@ -95,6 +95,15 @@ class Gates:
         self.release()
 
 
+class _Notice:
+    """A move that another thread wants done when the connection waits for input."""
+
+    def __init__(self, move: Move) -> None:
+        self.move = move
+        self.settled = threading.Event()
+        self.done = False
+
+
 class Wire:
     """A connected socket, in clear or under TLS, of one thread; others may only `interrupt` and `visit`.
 
@@ -111,7 +120,7 @@ class Wire:
         self._waiting = False
         self._over = False
         self._resets = False
-        self._notice: tuple[Move, threading.Event] | None = None
+        self._notice: _Notice | None = None
         self._early = b""
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
@@ -250,8 +259,13 @@ class Wire:
         Closing with unread input would send a reset, which may overtake the last reply; so the rest is read
         away.
         """
+        with self._lock:
+            drains = self._over and not self._resets
+            self._over = True
+            if self._notice is not None:
+                self._notice.settled.set()  # whoever wanted to visit comes too late
         with contextlib.suppress(OSError), self._socket:
-            if self._over and not self._resets:
+            if drains:
                 while self._socket.recv(BLOCK):
                     pass
 
@@ -266,14 +280,19 @@ class Wire:
         Args:
             move: What to do.
             timeout: Seconds to wait for a connection that is busy.
+
+        Returns:
+            Whether it was done; not where the connection ended before.
         """
-        done = threading.Event()
+        notice = _Notice(move)
         with self._lock:
+            if self._over:
+                return False
             if self._waiting:
                 self._deliver(move)
                 return True
-            self._notice = (move, done)
-        return done.wait(timeout)
+            self._notice = notice
+        return notice.settled.wait(timeout) and notice.done
 
     def _set_receive_buffer(self, size: int) -> None:
         with contextlib.suppress(OSError):  # some systems refuse once the client has gone
@@ -301,9 +320,10 @@ class Wire:
             return block
         with self._lock:
             if self._notice is not None:
-                (move, done), self._notice = self._notice, None
-                self._deliver(move)
-                done.set()
+                notice, self._notice = self._notice, None
+                self._deliver(notice.move)
+                notice.done = True
+                notice.settled.set()
             if self._over:
                 raise PeerGone
             self._waiting = True
