@@ -216,10 +216,15 @@ class Delivery:
             piece = following
         # Everything before this piece may be lost without harm. Its last byte is the commit point.
         self._queue(transaction, piece, last=True)
-        await self._conversation.flush_committing(transaction)
-        deadline = self._conversation.content_deadline()
-        while not transaction.is_complete:
-            await self._conversation.read(deadline)
+        try:
+            await self._conversation.flush_committing(transaction)
+            deadline = self._conversation.content_deadline()
+            while not transaction.is_complete:
+                await self._conversation.read(deadline)
+        except DeliveryError:
+            await self._hear_last_words()
+            if not transaction.is_complete:
+                raise
 
     def _queue(self, transaction: Transaction, piece: bytes, *, last: bool) -> None:
         if self._chunking:
@@ -239,13 +244,16 @@ class Delivery:
             while self._chunking and self._engine.awaiting > in_flight:
                 await self._conversation.read(self._conversation.deadline(self._options.timeouts.command))
         except DeliveryError:
-            # Often the server has said why before it stopped reading, and the reason is worth more than the broken
-            # pipe.
-            with suppress(DeliveryError):
-                await self._conversation.read_waiting()
+            await self._hear_last_words()
             if not transaction.is_refused:
                 raise
         if transaction.is_refused:
             self._conversation.is_usable = False
             return False
         return True
+
+    async def _hear_last_words(self) -> None:
+        """Read on where the connection broke: often the server has said why, which is worth more than a broken pipe."""
+        self._conversation.is_usable = False
+        with suppress(DeliveryError):
+            await self._conversation.read_waiting()

@@ -120,19 +120,18 @@ async def _starttls(conversation: Conversation) -> None:
 
 
 async def _authenticate(conversation: Conversation, login: Login, extensions: Extensions) -> str:
-    for is_last in (False, True) if login.is_renewable else (True,):
+    chances = 2 if login.is_renewable else 1
+    while True:
         mechanism = await _choose(conversation, login, extensions)
         refusal = await _exchange(conversation, mechanism)
         if refusal is None:
             return mechanism.name
-        if is_last or refusal.code != BAD_CREDENTIALS:
+        chances -= 1
+        if not chances or refusal.code != BAD_CREDENTIALS:
             raise _not_authenticated(conversation, login, mechanism, refusal)
-    raise AssertionError  # pragma: no cover - the last round returns or raises
 
 
-def _not_authenticated(
-    conversation: Conversation, login: Login, mechanism: Mechanism, refusal: Reply
-) -> DeliveryError:
+def _not_authenticated(conversation: Conversation, login: Login, mechanism: Mechanism, refusal: Reply) -> DeliveryError:
     # OAuth explains a refusal before it refuses (RFC 7628 §3.2.2).
     redact = conversation.engine.redact
     detail = f", {redact(mechanism.detail)}" if mechanism.detail and redact is not None else ""

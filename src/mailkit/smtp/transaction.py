@@ -46,6 +46,7 @@ class Transaction:
         self._refusal: tuple[Awaited, Reply] | None = None
         self._content: list[Reply] = []
         self._mail_accepted = False
+        self._data_accepted = chunked  # BDAT asks for no permission
 
     def record(self, answer: Answer) -> None:
         """Enter an answer to one of this transaction's commands."""
@@ -59,6 +60,8 @@ class Transaction:
             self._refusal = self._refusal or (what, answer.reply)
         elif what is Awaited.MAIL:
             self._mail_accepted = True
+        elif what is Awaited.DATA:
+            self._data_accepted = True
 
     @property
     def is_refused(self) -> bool:
@@ -130,8 +133,10 @@ class Transaction:
                 # Only an accepted RCPT has a share in the content's answer, or in its absence.
                 last = next(answers, None) or (None if self._lmtp else last)
                 what, reply = Awaited.CONTENT, last
-            status = unanswered if reply is None else _status(what, reply)
-            results.append(_result(recipient.addr_spec, status, what, reply))
+            if reply is None:
+                results.append(RecipientResult(recipient.addr_spec, status=unanswered, phase=self._awaited(rcpt).value))
+            else:
+                results.append(_result(recipient.addr_spec, _status(what, reply, committed=committed), what, reply))
         return tuple(results)
 
     def _decided_before_content(self, rcpt: Reply | None) -> tuple[Awaited, Reply | None]:
@@ -141,20 +146,28 @@ class Transaction:
             return Awaited.RCPT, rcpt
         return self._refusal or (Awaited.CONTENT, None)
 
+    def _awaited(self, rcpt: Reply | None) -> Awaited:
+        """Return what a recipient without an answer was waiting for."""
+        if not self._mail_accepted:
+            return Awaited.MAIL
+        if rcpt is None:
+            return Awaited.RCPT
+        return Awaited.CONTENT if self._data_accepted else Awaited.DATA
 
-def _status(what: Awaited, reply: Reply) -> Status:
+
+def _status(what: Awaited, reply: Reply, *, committed: bool) -> Status:
     # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
-    if what is Awaited.CONTENT:
-        return "accepted" if reply.is_positive else "deferred" if reply.is_transient else "rejected"
-    # Neither "I am closing" nor "no content now" is about the message, and nothing of it was taken.
-    if reply.code == SERVICE_CLOSING or (what is Awaited.DATA and reply.is_transient):
+    if what is Awaited.CONTENT and reply.is_positive:
+        return "accepted"
+    # Neither "I am closing" nor "no content now" is about the message; nothing of it was taken, unless the server had
+    # all of it and says so of the message itself.
+    closing = reply.code == SERVICE_CLOSING and not (what is Awaited.CONTENT and committed)
+    if closing or (what is Awaited.DATA and reply.is_transient):
         return "not_sent"
     return "deferred" if reply.is_transient else "rejected"
 
 
-def _result(address: str, status: Status, what: Awaited, reply: Reply | None) -> RecipientResult:
-    if reply is None:
-        return RecipientResult(address, status=status)
+def _result(address: str, status: Status, what: Awaited, reply: Reply) -> RecipientResult:
     return RecipientResult(
         address,
         status=status,
