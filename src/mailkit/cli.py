@@ -34,7 +34,7 @@ _URL_HELP: Final = "the transport's URL; better kept in MAILKIT_URL, where other
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: done. 65: the message is wrong. 69: refused for good. 75: not now, or unknown; try again later. 78: wrong settings.
+    0: done. 65: the message is wrong. 69: refused for good, or unknown. 75: not now, try again later. 78: bad settings.
 
     Args:
         arguments: The words after the program's name; ``sys.argv`` where None.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 import zlib
-from email import message_from_bytes, policy
+from email import policy
+from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
 from mailkit.address import Address
@@ -17,7 +18,6 @@ from mailkit.testing import SMTPServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from email.message import EmailMessage
 
     from mailkit.receipt import Receipt
     from mailkit.smtp import TranscriptLine
@@ -84,7 +84,7 @@ def _message(sender: str) -> Message:
         html='<h1>Привет!</h1><p>Inline: <img src="cid:logo" alt="łogo"></p>',
         attachments=[
             Attachment.from_bytes(_png(), "łogo.png", "image/png", content_id="logo"),
-            Attachment.from_text("näme;wért\nπ;3,14\n", "Bericht – résumé 2026.csv", "text/csv"),
+            Attachment.from_text("näme;wért\nπ;3,14\n", "Bericht résumé 2026.csv", "text/csv"),
         ],
     )
 
@@ -105,7 +105,7 @@ def _report(call: str, receipt: Receipt, lines: list[TranscriptLine], show: Call
 
 def _describe(received: ReceivedMessage) -> Iterator[str]:
     """Read the message as any recipient would, with the standard library's parser."""
-    message: EmailMessage = message_from_bytes(received.data, policy=policy.default)  # type: ignore[assignment]
+    message = BytesParser(policy=policy.default).parsebytes(received.data)
     yield f"envelope  {received.mail_from} -> {', '.join(received.rcpt_to)}"
     yield f"security  {received.tls}, authenticated as {received.user}"
     for name in ("From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID"):
@@ -117,9 +117,9 @@ def _describe(received: ReceivedMessage) -> Iterator[str]:
             continue
         payload = part.get_payload(decode=True)
         size = len(payload) if isinstance(payload, bytes) else 0
-        name = part.get_filename()
+        filename = part.get_filename()
         yield f"  {part.get_content_type()}, {size} bytes" + (
-            f", {part.get_content_disposition()}: {name}" if name else ""
+            f", {part.get_content_disposition()}: {filename}" if filename else ""
         )
         if part.get_content_maintype() == "text":
             for line in part.get_content().splitlines():
