@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from .certificates import Certificates
+from .colours import COLOURS, Post
 from .dovecot import Dovecot
 from .opensmtpd import OpenSMTPD
 from .postfix import Postfix
@@ -134,6 +135,12 @@ def smtp_sink(server_folder: Path) -> Iterator[Callable[..., SmtpSink]]:
     yield start
     for sink in sinks:
         sink.stop()
+
+
+@pytest.fixture(params=COLOURS)
+def post(request: pytest.FixtureRequest) -> Post:
+    """Mailkit's mailers, in each of the three colours."""
+    return Post(request.param)
 
 
 _domain_numbers = itertools.count(1)

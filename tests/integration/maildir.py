@@ -24,7 +24,7 @@ _TRACE_FIELDS: Final = frozenset((b"return-path", b"x-original-to", b"delivered-
 class Delivered:
     """One file of a maildir."""
 
-    #: Whose copy it is: an address without regard to case.
+    #: Whose copy it is, as :func:`same_for_all` writes addresses.
     recipient: str
     #: The file as it is, with the server's line ends (LF) and trace fields.
     data: bytes = field(repr=False)
@@ -79,11 +79,11 @@ class MaildirTree:
         for path in folder.iterdir():
             if path not in self._seen:
                 data = path.read_bytes()
-                self._seen[path] = Delivered((owner or _delivered_to(data)).casefold(), data)
+                self._seen[path] = Delivered(same_for_all(owner or _delivered_to(data)), data)
 
     def of(self, recipient: str) -> list[Delivered]:
         """What was delivered so far to ``recipient``: an address, or ``"@domain"`` for all of them."""
-        end = recipient.casefold()
+        end = same_for_all(recipient)
         return [
             delivered
             for delivered in self.all()
@@ -105,6 +105,12 @@ class MaildirTree:
     def one(self, recipient: str, *, seconds: float = 10.0) -> Delivered:
         """Wait for the one message to ``recipient``."""
         return self.wait(recipient, seconds=seconds)[0]
+
+
+def same_for_all(address: str) -> str:
+    """Write an address, or ``"@domain"``, in the one way that all its forms share: no capitals, A-labels."""
+    local, _, domain = address.casefold().rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
 
 
 def _is_trace(line: bytes) -> bool:

@@ -53,14 +53,14 @@ RECIPIENT_REPLIES: Final[Mapping[str, str]] = {
 # Local part of the sender → what MAIL is answered.
 SENDER_REPLIES: Final[Mapping[str, str]] = {
     "refused-sender": "550 5.7.1 not from you",
-    "deferred-sender": "451 4.7.1 not from you now",
+    "deferred-sender": "451 4.3.0 not from you now",
     "closing-sender": "421 4.3.2 closing at the sender",
 }
 
 # Local part of the sender → what the message is answered once all of it has been received.
 CONTENT_REPLIES: Final[Mapping[str, str]] = {
     "refused-content": "554 5.7.1 not with this content",
-    "deferred-content": "451 4.7.1 content not checked yet",
+    "deferred-content": "451 4.3.0 content not checked yet",
 }
 
 _MASTER: Final = "/usr/lib/postfix/sbin/master"
@@ -125,12 +125,14 @@ smtpd_tls_chain_files = {certificate}
 smtpd_tls_CAfile = {ca_file}
 smtpd_tls_session_cache_database =
 smtpd_tls_loglevel = 1
+smtpd_tls_received_header = yes
 
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {sasl_socket}
 smtpd_sasl_security_options = noanonymous
 smtpd_sasl_auth_enable = no
 smtpd_tls_auth_only = yes
+smtpd_sasl_authenticated_header = yes
 """
 
 # The services that are not listeners, as Debian's own master.cf has them but for chroot.

@@ -115,6 +115,16 @@ class TestPostfix:
         assert caught.value.smtp_code == code
         assert postfix.mailboxes.of(f"bob@{domain}") == []
 
+    def test_refused_data_leaves_the_transaction_open(self, postfix: Postfix, domain: str) -> None:
+        """Refused by smtpd_end_of_data_restrictions, a message that came by DATA is not forgotten before RSET."""
+        with session(postfix.ports.smtp) as client:
+            client.mail("refused-content@example.test")
+            client.rcpt(f"bob@{domain}")
+            assert client.data(CONTENT)[0] == 554
+            assert client.mail(SENDER)[0] == 503  # although RFC 5321 §4.1.1.4 has the dot clear the buffers
+            client.rset()
+            assert client.mail(SENDER)[0] == 250
+
     def test_relays_nowhere(self, postfix: Postfix) -> None:
         """A recipient elsewhere is refused: no test can reach a stranger."""
         with session(postfix.ports.smtp) as client:
