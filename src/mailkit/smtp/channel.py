@@ -9,9 +9,11 @@ from mailkit.errors import DeliveryError, MailkitError
 from mailkit.mime import render
 from mailkit.receipt import Outcome
 from mailkit.smtp.conversation import Conversation
+from mailkit.smtp.delivery import Delivered
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.flight import Flight
 from mailkit.smtp.handshake import shake_hands
+from mailkit.smtp.interruption import annotate, untouched
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.pool import Pool
 from mailkit.smtp.raw import RawContent
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.receipt import Receipt
     from mailkit.smtp.content import Content
-    from mailkit.smtp.delivery import Delivered
     from mailkit.smtp.transport import SMTP
 
 __all__ = ["SMTPChannel"]
@@ -126,8 +127,14 @@ class SMTPChannel(Channel):
 
     async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
         for fresh in (False, True):
-            session = await self._pool.acquire(fresh=fresh)
-            reused = session.messages > 0
+            try:
+                session = await self._pool.acquire(fresh=fresh)
+            except DeliveryError as error:
+                return Delivered(untouched(envelope, error.phase), error)
+            except BaseException as interruption:
+                results = untouched(envelope, "connect")
+                annotate(interruption, results, transport=self._name, message_id=content.message_id)
+                raise
             try:
                 extensions = session.handshake.extensions
                 if message is not None and content.body_type == "8BITMIME" and not extensions.eight_bit_mime:
@@ -136,7 +143,7 @@ class SMTPChannel(Channel):
             finally:
                 await self._pool.release(session)
             # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
-            if not (reused and delivered.is_stale):
+            if not (session.is_reused and delivered.is_stale):
                 break
         return delivered
 

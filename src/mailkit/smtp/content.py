@@ -39,6 +39,11 @@ class Content(Protocol):
         """Whether its header section holds raw UTF-8."""
         ...
 
+    @property
+    def message_id(self) -> str:
+        """Its Message-ID without angle brackets, ``""`` where it has none."""
+        ...
+
     def iter_bytes(self) -> Iterator[bytes]:
         """The bytes in blocks, the same ones each time."""
         ...
@@ -62,7 +67,9 @@ def refuse_unsendable(options: SMTPOptions, extensions: Extensions, envelope: En
         raise _refusal(
             f"the message has {content.size:,} octets and {options.host} takes at most {limit:,}; nothing was sent. "
             "Attach less, or send a link",
+            options,
             envelope,
+            content,
             status="rejected",
             phase="mail",
         )
@@ -70,7 +77,9 @@ def refuse_unsendable(options: SMTPOptions, extensions: Extensions, envelope: En
         raise _refusal(
             f'recipients="all" needs one transaction, and {options.host} takes {recipient_limit(extensions)} '
             f"recipients in one, not {len(envelope.rcpt_to)}; nothing was sent. Send to fewer at once",
+            options,
             envelope,
+            content,
             status="not_sent",
             phase="rcpt",
         )
@@ -93,6 +102,10 @@ def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: En
             )
 
 
-def _refusal(message: str, envelope: Envelope, *, status: Status, phase: str) -> RejectedError:
+def _refusal(
+    message: str, options: SMTPOptions, envelope: Envelope, content: Content, *, status: Status, phase: str
+) -> RejectedError:
     results = [RecipientResult(path.addr_spec, status=status, phase=phase) for path in envelope.rcpt_to]
-    return RejectedError(message, phase=phase, recipients=results)
+    return RejectedError(
+        message, phase=phase, recipients=results, transport=options.name, message_id=content.message_id
+    )

@@ -70,6 +70,7 @@ class SMTPOptions:
 
     host: str
     port: int
+    name: str = ""  # the transport's, for receipts and errors
     tls: Security = "starttls"
     tls_options: TLS = field(factory=TLS)
     login: Login | None = field(default=None, repr=False)

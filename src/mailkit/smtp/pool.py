@@ -13,7 +13,7 @@ from mailkit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mailkit.edge import Edge
+    from mailkit.edge import Edge, Slots
     from mailkit.smtp.session import Session
 
 __all__ = ["Pool", "PoolLimits"]
@@ -65,9 +65,7 @@ class Pool:
         self._edge = edge
         self._connect = connect
         self._limits = limits
-        self._idle: deque[Session] = deque()
-        self._slots = edge.slots(limits.max_connections)
-        self._pid = os.getpid()
+        self._processes: dict[int, _Process] = {}
         self._closed = False
 
     async def acquire(self, *, fresh: bool = False) -> Session:
@@ -79,38 +77,52 @@ class Pool:
         Raises:
             DeliveryError: No connection could be had: nothing was sent.
         """
-        self._notice_fork()
+        process = self._process()
         timeout = self._limits.acquire_timeout
-        await self._slots.acquire(deadline=self._edge.now() + (self._edge.timeout if timeout is None else timeout))
+        await process.slots.acquire(deadline=self._edge.now() + (self._edge.timeout if timeout is None else timeout))
         try:
-            while (session := self._pop()) is not None:
-                if not fresh and self._may_serve(session) and await session.prepare():
+            while (session := process.pop()) is not None:
+                if await self._is_ready(session, fresh=fresh):
                     return session
-                await session.close()
             return await self._connect()
         except BaseException:
-            self._slots.release()
+            process.slots.release()
             raise
+
+    async def _is_ready(self, session: Session, *, fresh: bool) -> bool:
+        """Make an idle session ready for the next message, or close it."""
+        session.is_reused = True
+        is_ready = False
+        try:
+            is_ready = not fresh and self._may_serve(session) and await session.prepare()
+        finally:
+            if not is_ready:  # also when it was interrupted in the middle of a RSET
+                async with self._edge.shield():
+                    await session.close()
+        return is_ready
 
     async def release(self, session: Session) -> None:
         """Take a session back: for the next message, or to close it."""
         if session.pid != os.getpid():
             session.abandon()
             return
+        process = self._process()
         try:
             if not self._closed and self._may_serve(session):
-                self._idle.append(session)
+                process.idle.append(session)
             else:
                 async with self._edge.shield():
                     await session.close()
         finally:
-            self._slots.release()
+            process.slots.release()
+        if self._closed:
+            await self.close()  # it may have been closed between the two lines that look at it
 
     async def close(self) -> None:
         """Close what is idle; what is in use closes when it comes back."""
-        self._notice_fork()
         self._closed = True
-        while (session := self._pop()) is not None:
+        process = self._process()
+        while (session := process.pop()) is not None:
             await session.close()
 
     def is_spent(self, session: Session, *, in_flight: int = 0) -> bool:
@@ -122,23 +134,42 @@ class Pool:
             limits.max_age is not None and self._edge.now() - session.opened_at >= limits.max_age
         )
 
-    def _pop(self) -> Session | None:
-        # The one used last is the one most likely to be alive; the others grow old and are let go.
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
     def _may_serve(self, session: Session) -> bool:
         is_fresh = self._edge.now() - session.used_at < self._limits.idle_timeout
         return is_fresh and not self.is_spent(session) and session.is_usable
 
-    def _notice_fork(self) -> None:
-        if self._pid == os.getpid():
-            return
-        self._pid = os.getpid()
-        # A lock that another thread of the parent held at the fork would never be released in the child.
-        self._slots = self._edge.slots(self._limits.max_connections)
-        inherited, self._idle = self._idle, deque()
-        for session in inherited:
-            session.abandon()
+    def _process(self) -> _Process:
+        """Return what belongs to this process, and leave alone what a fork has copied from its parent."""
+        pid = os.getpid()
+        process = self._processes.get(pid)
+        if process is None:
+            inherited = [other for other in self._processes if other != pid]
+            # A lock that another thread of the parent held at the fork would never be released here: so new slots. Of
+            # two threads that come here at once, one loses what it made.
+            process = self._processes.setdefault(pid, _Process(self._edge.slots(self._limits.max_connections)))
+            for other in inherited:
+                parents = self._processes.pop(other, None)
+                while parents is not None and (session := parents.pop()) is not None:
+                    session.abandon()
+        return process
+
+
+class _Process:
+    """The connections of one process.
+
+    Args:
+        slots: Bounds them.
+    """
+
+    __slots__ = ("idle", "slots")
+
+    def __init__(self, slots: Slots) -> None:
+        self.idle: deque[Session] = deque()
+        self.slots = slots
+
+    def pop(self) -> Session | None:
+        # The one used last is the one most likely to be alive; the others grow old and are let go.
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from mailkit.errors import ConnectError, MailkitError, OutcomeUnknownError
+from mailkit.errors import MailkitError
 from mailkit.smtp import commands
 from mailkit.smtp.delivery import Delivered, Delivery
 from mailkit.smtp.engine import Awaited, Expected
+from mailkit.smtp.interruption import annotate
 
 if TYPE_CHECKING:
     from mailkit.envelope import Envelope
@@ -38,6 +39,7 @@ class Session:
         self.needs_reset = False
         self.handshake = handshake
         self.messages: int = 0
+        self.is_reused: bool = False  # it has lain idle in the pool
         self.opened_at: float = conversation.edge.now()
         self.used_at: float = self.opened_at
         self.pid: int = os.getpid()
@@ -65,7 +67,7 @@ class Session:
     @property
     def is_doubtful(self) -> bool:
         """Whether the connection was idle for so long that it may be dead without our knowing."""
-        return self.messages > 0 and self.conversation.edge.now() - self.used_at > DOUBTFUL_AFTER
+        return self.conversation.edge.now() - self.used_at > DOUBTFUL_AFTER
 
     def note_message(self) -> None:
         """Count a message that was answered."""
@@ -88,7 +90,7 @@ class Session:
         """Deliver one message.
 
         A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what
-        became of the message: a ``delivery`` attribute with the error that would have been raised, and a note.
+        became of the message; see :func:`mailkit.smtp.interruption.annotate`.
 
         Raises:
             UnsupportedFeatureError: The server lacks an extension that the message needs.
@@ -107,7 +109,7 @@ class Session:
             raise
         except BaseException as interruption:
             conversation.is_usable = False
-            _annotate(interruption, delivery)
+            annotate(interruption, delivery.results(), transport=self.options.name, message_id=content.message_id)
             raise
         if delivered.error is not None:
             conversation.is_usable = False
@@ -132,11 +134,3 @@ class Session:
 
 
 GOODBYE: Final = 1.0  # seconds to get QUIT into the socket buffer, where it goes at once unless the peer is gone
-
-
-def _annotate(interruption: BaseException, delivery: Delivery) -> None:
-    results = delivery.results()
-    kind = OutcomeUnknownError if any(result.status == "unknown" for result in results) else ConnectError
-    summary = "; ".join(map(str, results))
-    interruption.add_note(f"mailkit: interrupted during delivery, which left: {summary}")
-    interruption.__dict__["delivery"] = kind(f"interrupted: {summary}", recipients=results)

@@ -212,6 +212,7 @@ class SMTP:
         return SMTPOptions(
             host=self.host,
             port=self.effective_port,
+            name=str(self),
             tls=security,
             tls_options=tls,
             login=self.login(),

@@ -59,7 +59,12 @@ def _error(delivered: Delivered, transport: str) -> DeliveryError:
         return TransientError(f"{transport} did not take the message: {told}; try again later", outcome="not_sent")
     # One lost connection may have carried several messages, and each gets an error of its own.
     return type(cause)(
-        str(cause), cause=cause.cause, phase=cause.phase, retry_after=cause.retry_after, reply=cause.reply
+        str(cause),
+        outcome="not_sent",
+        cause=cause.cause,
+        phase=cause.phase,
+        retry_after=cause.retry_after,
+        reply=cause.reply,
     )
 
 
