@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-
 from tests.colours import colour, edge, run
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 async def answer() -> int:
+    """Return the answer without suspending."""
     return 42
 
 
@@ -55,7 +56,7 @@ def test_a_foreign_await_is_an_error_that_names_it() -> None:
         finally:
             cleaned.append("up")
 
-    with pytest.raises(RuntimeError, match="<Future pending>.*use AsyncMailer"):
+    with pytest.raises(RuntimeError, match=r"<Future pending>.*use AsyncMailer"):
         run_sync(foreign())
     assert cleaned == ["up"]
     loop.close()

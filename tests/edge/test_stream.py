@@ -16,27 +16,29 @@ import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.colours import COLOURS, make_edge, run_in
 
 from mailkit.edge.stream import PlainChannel, SocketStream
 from mailkit.errors import ConnectError, DeliveryTimeout
-from tests.colours import COLOURS, make_edge, run_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from tests.colours import Colour
     from tests.edge.conftest import Serve
 
     from mailkit.edge import Edge
-    from tests.colours import Colour
 
 BIG = random.Random(1).randbytes(6 * 1024 * 1024)  # more than the loopback's buffers hold
 
 
 def read_all(conn: socket.socket) -> bytes:
+    """Return what comes until the end."""
     return b"".join(iter(lambda: conn.recv(65536), b""))
 
 
 def echo(conn: socket.socket) -> None:
+    """Send back what comes."""
     while data := conn.recv(65536):
         conn.sendall(data)
 
@@ -54,6 +56,7 @@ def wait_for_input(stream: Any) -> None:
 
 
 async def connect(edge: Edge, port: int) -> Any:
+    """Return a stream to a scripted peer."""
     return await edge.connect_tcp("127.0.0.1", port, deadline=edge.now() + 5)
 
 
@@ -176,7 +179,7 @@ def test_a_peer_that_does_not_read_ends_the_write_at_the_deadline(edge: Edge, ru
         stream = await connect(edge, port)
         with pytest.raises(DeliveryTimeout, match="did not take what was written"):
             await stream.send(BIG, deadline=edge.now() + 0.1)
-        with pytest.raises(ConnectError, match="an earlier write to .* was not finished"):
+        with pytest.raises(ConnectError, match=r"an earlier write to .* was not finished"):
             await stream.send(b"more", deadline=edge.now() + 5)
         await stream.close()
         go_on.set()
@@ -239,7 +242,7 @@ def test_what_the_peer_said_before_a_failed_write_can_be_read(edge: Edge, run: A
 
 
 def test_a_closed_stream_says_so(edge: Edge, run: Any, serve: Serve) -> None:
-    """close can be repeated; afterwards sending and receiving are errors and has_input is true."""
+    """Close can be repeated; afterwards sending and receiving are errors and has_input is true."""
     port = serve(read_all)
 
     async def conversation() -> None:
@@ -448,7 +451,7 @@ def test_a_stream_outlives_its_event_loop(first: Any, second: Any, serve: Serve)
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_stream_can_be_closed_without_a_loop(backend: Any, serve: Serve) -> None:
-    """close works, and frees the socket, even where no event loop runs any more."""
+    """Close works, and frees the socket, even where no event loop runs any more."""
     port = serve(read_all)
     stream = run_in(backend, connect, make_edge(backend), port)
     run_in("blocking", stream.close)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import select
 import socket
 import ssl
@@ -13,26 +13,27 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.colours import run_in
+from tests.edge.test_stream import BIG, echo, in_child, wait_for_input
 
 from mailkit.edge import TLS
 from mailkit.edge.stream import WANT_READ, WANT_WRITE
 from mailkit.edge.tls import TLSChannel
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryTimeout, TLSError
 from mailkit.secret import Secret
-from tests.colours import run_in
-from tests.edge.test_stream import BIG, echo, in_child, wait_for_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mailkit.edge import Edge
+    import trustme
     from tests.edge.conftest import Serve
+
+    from mailkit.edge import Edge
 
 
 def over_tls(context: ssl.SSLContext, script: Callable[[Any], object] = echo) -> Callable[[socket.socket], None]:
@@ -63,6 +64,7 @@ def server(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext
 
 
 async def connect(edge: Edge, port: int, tls: TLS, host: str = "localhost", wait: float = 5.0) -> Any:
+    """Return a stream inside TLS; see to it that one whose handshake fails is closed."""
     stream = await edge.connect_tcp("127.0.0.1", port, deadline=edge.now() + 5)
     try:
         await stream.start_tls(tls, host, deadline=edge.now() + wait)
@@ -310,8 +312,7 @@ def test_garbage_inside_tls_is_a_connect_error(
     async def conversation() -> None:
         stream = await connect(edge, port, TLS(ca_file=ca_file))
         with pytest.raises(ConnectError, match=r"TLS connection to 127.0.0.1:\d+ was lost: [A-Z_]+;"):
-            while await stream.receive(deadline=edge.now() + 5):
-                pass
+            await stream.receive(deadline=edge.now() + 5)
         await stream.close()
 
     run(conversation)
@@ -346,11 +347,9 @@ def test_an_unknown_authority_is_refused(failure: Any, serve: Serve, server_cont
     assert "ca_file=" in str(error)
 
 
-def test_an_expired_certificate_is_refused(
-    failure: Any, serve: Serve, authority: trustme.CA, ca_file: Path
-) -> None:
+def test_an_expired_certificate_is_refused(failure: Any, serve: Serve, authority: trustme.CA, ca_file: Path) -> None:
     """A certificate that has run out is a security failure that says so."""
-    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     error = failure(serve(refused(server(authority, "localhost", not_after=past))), TLS(ca_file=ca_file))
     assert error.cause == "security"
     assert "'localhost' has expired" in str(error)
@@ -381,23 +380,21 @@ def self_signed() -> tuple[bytes, bytes]:
     """Return a self-signed certificate for localhost, and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificate.public_bytes(serialization.Encoding.PEM), pem
 
 
@@ -675,18 +672,18 @@ def test_a_peer_that_speaks_in_clear_gets_a_hint(
 
 
 def closes(conn: socket.socket) -> None:
+    """Close in the middle of the handshake."""
     conn.recv(65536)
 
 
 def resets(conn: socket.socket) -> None:
+    """Reset in the middle of the handshake."""
     conn.recv(10)
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @pytest.mark.parametrize("script", [closes, resets])
-def test_a_lost_connection_in_the_handshake_may_be_tried_again(
-    script: Any, failure: Any, serve: Serve
-) -> None:
+def test_a_lost_connection_in_the_handshake_may_be_tried_again(script: Any, failure: Any, serve: Serve) -> None:
     """An end or a reset in the middle of the handshake is transient."""
     error = failure(serve(script), TLS())
     assert error.cause == "transient"
@@ -699,7 +696,6 @@ def test_a_connection_lost_before_the_handshake_may_be_tried_again(
     linger: bytes | None, edge: Edge, run: Any, serve: Serve
 ) -> None:
     """An end or a reset that has arrived before our hello is transient."""
-
     connected = threading.Event()
 
     def script(conn: socket.socket) -> None:
@@ -715,7 +711,7 @@ def test_a_connection_lost_before_the_handshake_may_be_tried_again(
         wait_for_input(stream)
         await stream.start_tls(TLS(), "localhost", deadline=edge.now() + 5)
 
-    with pytest.raises(TLSError, match="closed the connection before TLS|was lost in the TLS") as caught:
+    with pytest.raises(TLSError, match=r"closed the connection before TLS|was lost in the TLS") as caught:
         run(conversation)
     assert caught.value.cause == "transient"
 
@@ -754,7 +750,6 @@ def test_tls_starts_only_once(
 def test_cancelling_a_handshake_closes_the_stream(backend: Any, serve: Serve) -> None:
     """A handshake that is cancelled leaves no half-secured stream behind."""
     import anyio
-
     from tests.colours import make_edge
 
     done = threading.Event()
@@ -785,18 +780,19 @@ class Wanting:
         self.error = error
 
     def do_handshake(self) -> None:
+        """Raise."""
         raise self.error
 
     def send(self, data: memoryview) -> int:
+        """Raise."""
         raise self.error
 
     def recv(self, size: int) -> bytes:
+        """Raise."""
         raise self.error
 
 
-@pytest.mark.parametrize(
-    ("error", "wanted"), [(ssl.SSLWantReadError, WANT_READ), (ssl.SSLWantWriteError, WANT_WRITE)]
-)
+@pytest.mark.parametrize(("error", "wanted"), [(ssl.SSLWantReadError, WANT_READ), (ssl.SSLWantWriteError, WANT_WRITE)])
 def test_tls_may_want_to_read_in_order_to_write(error: Any, wanted: int) -> None:
     """Renegotiation and key updates turn the directions round; what is wanted is what is waited for."""
     channel = TLSChannel(Wanting(error))  # type: ignore[arg-type]
@@ -815,7 +811,7 @@ def test_a_socket_error_when_wrapping_is_transient(server_context: ssl.SSLContex
             raise ConnectionResetError(104, "reset")
 
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
+    ours.settimeout(0)
     with pytest.raises(TLSError) as caught:
         wrap(PlainChannel(ours), Broken(), "localhost", "peer")  # type: ignore[arg-type]
     assert caught.value.cause == "transient"

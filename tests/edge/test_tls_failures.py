@@ -21,13 +21,16 @@ class Refused:
         return self
 
     def get_unverified_chain(self) -> Any:
+        """Return one certificate."""
         return [self]
 
     def get_info(self) -> Any:
+        """Return what it says."""
         return {"subjectAltName": self._names}
 
 
 def verification(code: int) -> ssl.SSLCertVerificationError:
+    """Return an error as OpenSSL makes it."""
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "certificate is cursed"
     return error

@@ -69,7 +69,7 @@ def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
         raise ConnectError(
             f"{argv[0]!r} cannot be started: {reason_of(error)}; try again later", phase="connect"
         ) from error
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # NUL, lone surrogates; nothing at all
         raise ConfigurationError(f"{argv!r} cannot be a command line: {error}") from error
 
 
