@@ -45,6 +45,7 @@ _ATTACHMENT = st.builds(
     st.sampled_from(["application/pdf", "image/png", "application/octet-stream", 'application/x-y; kind="a; b"']),
 )
 
+
 def _squeezed(text: str) -> str:
     return "".join(text.split())
 
@@ -118,9 +119,7 @@ def test_every_text_reads_back(text: str, eight_bit: bool) -> None:
 @given(text=_BODY, eight_bit=st.booleans())
 def test_a_text_alone_gains_no_more_than_its_last_line_end(text: str, eight_bit: bool) -> None:
     """Without a multipart around it, a text that ends within a line gets a line end there, and nothing else."""
-    raw = render(
-        Message(from_="ada@example.com", to="bob@example.org", text=text), eight_bit=eight_bit
-    ).as_bytes()
+    raw = render(Message(from_="ada@example.com", to="bob@example.org", text=text), eight_bit=eight_bit).as_bytes()
     body = _lines(message_from_bytes(raw).get_payload(decode=True).decode())
     assert body in {_lines(text), _lines(text) + "\n"}
     assert raw.endswith(b"\r\n")
@@ -136,9 +135,9 @@ def test_every_attachment_reads_back(attachments: list[Attachment], binary: bool
     if not binary:  # which the library reads as text
         # The older parser takes white space of all kinds off the ends of a name, the newer one off its inside as well.
         _, *parts = message_from_bytes(raw).get_payload()
-        assert [
-            (part.get_filename(""), part.get_content_type(), part.get_payload(decode=True)) for part in parts
-        ] == [((name or "").strip(), kind, data) for name, kind, data in expected]
+        assert [(part.get_filename(""), part.get_content_type(), part.get_payload(decode=True)) for part in parts] == [
+            ((name or "").strip(), kind, data) for name, kind, data in expected
+        ]
         _, *parts = message_from_bytes(raw, policy=email.policy.default).get_payload()
         assert [_squeezed(part.get_filename() or "") for part in parts] == [
             _squeezed(one.filename or "") for one in attachments

@@ -27,6 +27,7 @@ __all__ = [
     "mailbox",
     "mailboxes",
     "mailing_list_targets",
+    "refuse_controls",
     "unstructured",
 ]
 
@@ -42,6 +43,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?: [A-Za-z0-9!#$%&'*+\-/=
 _ESCAPED_IN_QUOTES = re.compile(r'["\\]')
 _IDENTIFIER = re.compile(r"[!-;=?-~]+")  # in angle brackets: printable, no space, no further bracket
 _ONE_SPACE = re.compile(r"(?<! ) (?! )")
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")  # RFC 5322 §2.2 leaves them out of what a field may hold
 # C0, DEL, C1, the two separators that some readers take for line ends, and halves of characters.
 _NOT_IN_UTF8_LINES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -189,6 +191,17 @@ def date_time(moment: datetime) -> str:
     )
 
 
+def refuse_controls(name: str, text: str) -> None:
+    """Refuse a text with C0 or DEL in it, which no encoding of a header makes harmless for every reader.
+
+    Raises:
+        MessageError: It has one.
+    """
+    found = _CONTROLS.search(text)
+    if found is not None:
+        raise MessageError(f"{name} holds U+{ord(found[0]):04X} at index {found.start()}: remove it")
+
+
 def _text(name: str, text: str) -> str:
     if (
         text.isascii()
@@ -205,7 +218,7 @@ _remembered_text = lru_cache(maxsize=1024)(_text)
 
 
 def _encoded_lines(name: str, text: str) -> list[str]:
-    _refuse_controls(name, text)
+    refuse_controls(name, text)
     words = _ONE_SPACE.split(text) if "  " in text else text.split(" ")
     encoded = [_needs_encoding(word) for word in words]
     if text[:1] == " " or text[-1:] == " " or ("  " in text and any(encoded)):
@@ -250,7 +263,7 @@ def _folded(line: str, tokens: Iterable[str], width: int) -> list[str]:
 def _mailbox(display_name: str, addr_spec: str) -> tuple[str, ...]:
     if not display_name:
         return (addr_spec,)
-    _refuse_controls("a display name", display_name)
+    refuse_controls("a display name", display_name)
     if display_name.isascii() and "=?" not in display_name:
         if _ATOMS.fullmatch(display_name) is None:
             display_name = f'"{_ESCAPED_IN_QUOTES.sub(_escape, display_name)}"'
@@ -263,15 +276,6 @@ def _mailbox(display_name: str, addr_spec: str) -> tuple[str, ...]:
 
 def _escape(found: re.Match[str]) -> str:
     return "\\" + found[0]
-
-
-def _refuse_controls(name: str, text: str) -> None:
-    found = _CONTROLS.search(text)
-    if found is not None:
-        raise MessageError(f"{name} holds U+{ord(found[0]):04X} at index {found.start()}: remove it")
-
-
-_CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
 def _checked(name: str, lines: list[str], *, utf8: bool = False) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 from mailkit.errors import MessageError
-from mailkit.mime.headers import field
+from mailkit.mime.headers import field, refuse_controls
 
 __all__ = ["attachment_headers", "multipart_type"]
 
@@ -55,6 +55,7 @@ def attachment_headers(media_type: str, filename: str | None, disposition: str) 
     content_type = [found[1], *_PARAMETER.findall(found[2])]
     content_disposition = [disposition]
     if filename is not None:
+        refuse_controls("filename", filename)
         content_type.append(f'name="{_plain_name(filename)}"')
         content_disposition += _file_name(filename)
     return _parameterized("Content-Type", content_type) + _parameterized("Content-Disposition", content_disposition)
