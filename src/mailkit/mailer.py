@@ -1,151 +1,30 @@
 """Mailer and AsyncMailer: the two classes that most users ever touch, and the only ones that exist in two colours.
 
-Both hold a :class:`_Post`, which is written once. :class:`Mailer` steps it on the blocking edge, :class:`AsyncMailer`
-awaits it on the anyio edge; beyond that they differ in nothing but the words ``async`` and ``await``.
+Both hold a :class:`mailkit.post.Post`, which is written once. :class:`Mailer` steps it on the blocking edge,
+:class:`AsyncMailer` awaits it on the anyio edge; beyond that they differ in nothing but ``async`` and ``await``.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import AsyncIterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from mailkit.edge import run_sync
-from mailkit.envelope import Envelope
-from mailkit.errors import ConfigurationError, MessageError
-from mailkit.policies.retry import RetryChannel, RetryPolicy
-from mailkit.receipt import Outcome, Progress
-from mailkit.transport import Transport
-from mailkit.url import transport_from_url
+from mailkit.errors import ConfigurationError
+from mailkit.policies.retry import RetryPolicy
+from mailkit.post import Post
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
-    from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.receipt import Receipt
-    from mailkit.transport import Channel, ServerInfo
+    from mailkit.receipt import Outcome, Progress, Receipt
+    from mailkit.transport import ServerInfo, Transport
 
-__all__ = ["AsyncMailer", "Mailer", "override_transport"]
-
-ENVIRONMENT = "MAILKIT_URL"
-
-_override: Transport | None = None
-
-
-def override_transport(transport: Transport | None) -> Transport | None:
-    """Send everything that any mailer of this process is given to `transport` instead, for tests; None ends that.
-
-    Returns:
-        The override that was in force before.
-    """
-    global _override
-    previous, _override = _override, transport
-    return previous
-
-
-class _Post:
-    """What both mailers do: complete a message, address it, hand it to the channel."""
-
-    def __init__(
-        self,
-        transport: str | Transport | None,
-        edge: Edge,
-        retry: RetryPolicy,
-        defaults: Message | None,
-    ) -> None:
-        if isinstance(transport, Transport):
-            self.transport: Transport = transport
-        else:
-            self.transport = transport_from_url(_url(transport))
-        self._edge = edge
-        self._retry = retry
-        self._defaults = defaults
-        self._channels: dict[int, Channel] = {}
-        self._closed = False
-
-    def channel(self) -> Channel:
-        if self._closed:
-            msg = "this mailer is closed: make a new one, or close it later"
-            raise ConfigurationError(msg)
-        transport = _override or self.transport
-        channel = self._channels.get(id(transport))
-        if channel is None:
-            channel = transport.open(self._edge)
-            if self._retry.attempts > 1:
-                channel = RetryChannel(channel, self._retry, self._edge)
-            # Opening does no I/O, so of two threads that come here at once one just loses its channel.
-            channel = self._channels.setdefault(id(transport), channel)
-        return channel
-
-    def complete(self, message: Message) -> Message:
-        """Fill in what the message leaves open; the same Date and Message-ID serve every attempt."""
-        try:
-            complete = message.completed
-        except AttributeError:
-            msg = f"send takes a Message, not {type(message).__name__}: use Message(…) or Message.from_email_message(…)"
-            raise MessageError(msg) from None
-        return complete(self._defaults, date=datetime.now().astimezone())
-
-    async def send(self, message: Message) -> Receipt:
-        channel = self.channel()
-        completed = self.complete(message)
-        return await channel.send(completed, Envelope.from_message(completed))
-
-    async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
-        return await self.channel().send_raw(data, envelope)
-
-    async def send_many(
-        self,
-        messages: AsyncIterator[Message],
-        connections: int,
-        window: int | None,
-        on_progress: Callable[[Progress], object] | None,
-    ) -> AsyncGenerator[Outcome, None]:
-        given: deque[Message] = deque()
-
-        async def completed() -> AsyncGenerator[Message | Outcome, None]:
-            async for message in messages:
-                given.append(message)
-                try:
-                    item: Message | Outcome = self.complete(message)
-                except MessageError as error:
-                    item = Outcome(message=message, error=error)
-                yield item
-
-        done = failed = 0
-        async for outcome in self.channel().send_many(completed(), connections=connections, window=window):
-            mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
-            done, failed = done + 1, failed + (not mine.ok)
-            if on_progress is not None:
-                on_progress(Progress(done=done, failed=failed, latest=mine))
-            yield mine
-
-    async def verify(self) -> ServerInfo:
-        return await self.channel().verify()
-
-    async def close(self) -> None:
-        self._closed = True
-        while self._channels:
-            _, channel = self._channels.popitem()
-            await channel.close()
-        await self._edge.close()
-
-
-def _url(given: object) -> str:
-    if not isinstance(given, str | None):
-        msg = f"a mailer takes a URL or a transport, not {type(given).__name__}"
-        raise ConfigurationError(msg)
-    url = os.environ.get(ENVIRONMENT, "") if given is None else given
-    if not url:
-        example = "smtp://user:password@mail.example.com"
-        msg = f'there is no transport: give the mailer a URL such as "{example}", or set {ENVIRONMENT}'
-        raise ConfigurationError(msg)
-    return url
+__all__ = ["AsyncMailer", "Mailer"]
 
 
 def _check_parallelism(connections: int, window: int | None) -> None:
@@ -186,7 +65,7 @@ class Mailer:
     ) -> None:
         from mailkit.edge.blocking import BlockingEdge
 
-        self._post = _Post(transport, BlockingEdge(timeout=timeout), retry, defaults)
+        self._post = Post(transport, BlockingEdge(timeout=timeout), retry, defaults)
 
     @property
     def transport(self) -> Transport:
@@ -311,7 +190,7 @@ class AsyncMailer:
     ) -> None:
         from mailkit.edge.anyio import AnyioEdge
 
-        self._post = _Post(transport, AnyioEdge(timeout=timeout), retry, defaults)
+        self._post = Post(transport, AnyioEdge(timeout=timeout), retry, defaults)
 
     @property
     def transport(self) -> Transport:

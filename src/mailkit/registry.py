@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mailkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mailkit.transport import Transport, TransportURL
+    from mailkit.transport import Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["ENTRY_POINTS", "FromURL", "schemes", "transport_class"]
 

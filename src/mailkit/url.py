@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailkit.registry import transport_class
-from mailkit.transport import TransportURL
+from mailkit.transport_url import TransportURL
 
 if TYPE_CHECKING:
     from mailkit.transport import Transport

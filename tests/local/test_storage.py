@@ -9,7 +9,7 @@ import pytest
 
 from mailkit.errors import ConfigurationError, DeliveryError, MessageError
 from mailkit.local.storage import absolute_folder, check_folders, folder_from_url, make_folders, url_of, write_whole
-from mailkit.transport import TransportURL
+from mailkit.transport_url import TransportURL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mailkit.edge import Edge
     from mailkit.local.letter import Letter
     from mailkit.receipt import Receipt
-    from mailkit.transport import Channel, TransportURL
+    from mailkit.transport import Channel
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["MaildirTransport"]
 

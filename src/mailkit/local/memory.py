@@ -9,13 +9,15 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError
 from mailkit.local.channel import LocalChannel
 from mailkit.local.sent import Sent
-from mailkit.transport import Capabilities, whole
+from mailkit.transport import Capabilities
+from mailkit.transport_url import whole
 
 if TYPE_CHECKING:
     from mailkit.edge import Edge
     from mailkit.local.letter import Letter
     from mailkit.receipt import Receipt
-    from mailkit.transport import Channel, TransportURL
+    from mailkit.transport import Channel
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["MemoryTransport", "read"]
 

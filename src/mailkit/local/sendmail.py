@@ -19,7 +19,8 @@ from mailkit.local.channel import LocalChannel
 from mailkit.local.exit_status import error_for_exit
 from mailkit.local.letter import local_line_ends
 from mailkit.local.storage import path_text, url_of
-from mailkit.transport import Capabilities, seconds
+from mailkit.transport import Capabilities
+from mailkit.transport_url import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from mailkit.envelope import Envelope
     from mailkit.local.letter import Letter
     from mailkit.receipt import Receipt
-    from mailkit.transport import Channel, TransportURL
+    from mailkit.transport import Channel
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["SendmailTransport"]
 

@@ -16,7 +16,7 @@ from mailkit.errors import ConfigurationError, DeliveryError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mailkit.transport import TransportURL
+    from mailkit.transport_url import TransportURL
 
 __all__ = [
     "absolute_folder",

@@ -16,7 +16,8 @@ from mailkit.smtp.host import check_host, is_loopback
 from mailkit.smtp.login import Login
 from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.pool import PoolLimits
-from mailkit.transport import Capabilities, seconds, switch, whole
+from mailkit.transport import Capabilities
+from mailkit.transport_url import seconds, switch, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import TokenSource
     from mailkit.smtp.options import Recipients, Security
-    from mailkit.transport import TransportURL
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["SMTP"]
 

@@ -1,0 +1,159 @@
+"""What sending consists of, written once for both mailers: complete a message, address it, hand it to the channel."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from mailkit.envelope import Envelope
+from mailkit.errors import ConfigurationError, MessageError
+from mailkit.policies.retry import RetryChannel
+from mailkit.receipt import Outcome, Progress
+from mailkit.transport import Transport
+from mailkit.url import transport_from_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from pathlib import Path
+
+    from mailkit.edge import Edge
+    from mailkit.message import Message
+    from mailkit.policies.retry import RetryPolicy
+    from mailkit.receipt import Receipt
+    from mailkit.transport import Channel, ServerInfo
+
+__all__ = ["Post", "override_transport"]
+
+ENVIRONMENT: Final = "MAILKIT_URL"
+"""The environment variable that holds the URL of a mailer that is given none."""
+
+_override: Transport | None = None
+
+
+def override_transport(transport: Transport | None) -> Transport | None:
+    """Send everything that any mailer of this process is given to `transport` instead, for tests; None ends that.
+
+    Returns:
+        The override that was in force before.
+    """
+    global _override
+    previous, _override = _override, transport
+    return previous
+
+
+class Post:
+    """What both mailers do: complete a message, address it, hand it to the channel.
+
+    Args:
+        transport: A URL, a transport, or None for the URL in the environment.
+        edge: What all I/O goes through.
+        retry: Whether and when a delivery is tried again.
+        defaults: What fills in what a message leaves open.
+
+    Raises:
+        ConfigurationError: There is no transport, or its URL is wrong.
+    """
+
+    def __init__(
+        self,
+        transport: str | Transport | None,
+        edge: Edge,
+        retry: RetryPolicy,
+        defaults: Message | None,
+    ) -> None:
+        if isinstance(transport, Transport):
+            self.transport: Transport = transport
+        else:
+            self.transport = transport_from_url(_url(transport))
+        self._edge = edge
+        self._retry = retry
+        self._defaults = defaults
+        self._channels: dict[int, Channel] = {}
+        self._closed = False
+
+    def channel(self) -> Channel:
+        """Return the channel of the transport in force; it opens with the first message."""
+        if self._closed:
+            msg = "this mailer is closed: make a new one, or close it later"
+            raise ConfigurationError(msg)
+        transport = self.transport if _override is None else _override
+        channel = self._channels.get(id(transport))
+        if channel is None:
+            channel = transport.open(self._edge)
+            if self._retry.attempts > 1:
+                channel = RetryChannel(channel, self._retry, self._edge)
+            # Opening does no I/O, so of two threads that come here at once one just loses its channel.
+            channel = self._channels.setdefault(id(transport), channel)
+        return channel
+
+    def complete(self, message: Message) -> Message:
+        """Fill in what the message leaves open; the same Date and Message-ID serve every attempt."""
+        try:
+            complete = message.completed
+        except AttributeError:
+            msg = f"send takes a Message, not {type(message).__name__}: use Message(…) or Message.from_email_message(…)"
+            raise MessageError(msg) from None
+        return complete(self._defaults, date=datetime.now().astimezone())
+
+    async def send(self, message: Message) -> Receipt:
+        """Send one message."""
+        channel = self.channel()
+        completed = self.complete(message)
+        return await channel.send(completed, Envelope.from_message(completed))
+
+    async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
+        """Send prepared bytes."""
+        return await self.channel().send_raw(data, envelope)
+
+    async def send_many(
+        self,
+        messages: AsyncIterator[Message],
+        connections: int,
+        window: int | None,
+        on_progress: Callable[[Progress], object] | None,
+    ) -> AsyncGenerator[Outcome, None]:
+        """Send a stream of messages; yield one outcome for each, in order."""
+        given: deque[Message] = deque()
+
+        async def completed() -> AsyncGenerator[Message | Outcome, None]:
+            async for message in messages:
+                given.append(message)
+                try:
+                    item: Message | Outcome = self.complete(message)
+                except MessageError as error:
+                    item = Outcome(message=message, error=error)
+                yield item
+
+        done = failed = 0
+        async for outcome in self.channel().send_many(completed(), connections=connections, window=window):
+            mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
+            done, failed = done + 1, failed + (not mine.ok)
+            if on_progress is not None:
+                on_progress(Progress(done=done, failed=failed, latest=mine))
+            yield mine
+
+    async def verify(self) -> ServerInfo:
+        """Connect without sending."""
+        return await self.channel().verify()
+
+    async def close(self) -> None:
+        """Close every channel, for good."""
+        self._closed = True
+        while self._channels:
+            _, channel = self._channels.popitem()
+            await channel.close()
+        await self._edge.close()
+
+
+def _url(given: object) -> str:
+    if not isinstance(given, str | None):
+        msg = f"a mailer takes a URL or a transport, not {type(given).__name__}"
+        raise ConfigurationError(msg)
+    url = os.environ.get(ENVIRONMENT, "") if given is None else given
+    if not url:
+        example = "smtp://user:password@mail.example.com"
+        msg = f'there is no transport: give the mailer a URL such as "{example}", or set {ENVIRONMENT}'
+        raise ConfigurationError(msg)
+    return url
