@@ -14,7 +14,6 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from mailkit.edge.connect import connect_tcp, connect_unix
-from mailkit.edge.process import run_process
 from mailkit.edge.readiness import ready
 from mailkit.edge.slots import FairSlots
 
@@ -53,9 +52,7 @@ class AnyioEdge:
         """Seconds on a clock that never goes back, the same in every event loop."""
         return time.monotonic()
 
-    async def connect_tcp(
-        self, host: str, port: int, *, deadline: float, source_address: str | None = None
-    ) -> Stream:
+    async def connect_tcp(self, host: str, port: int, *, deadline: float, source_address: str | None = None) -> Stream:
         """Connect to the first of the host's addresses that answers."""
         return await connect_tcp(
             self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address
@@ -103,10 +100,10 @@ class AnyioEdge:
         """Run something that blocks without holding up the event loop."""
         return await anyio.to_thread.run_sync(function)
 
-    async def run_process(
-        self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
-    ) -> tuple[int, str]:
+    async def run_process(self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float) -> tuple[int, str]:
         """Run a program without a shell; return its exit status and standard error."""
+        from mailkit.edge.process import run_process  # loads subprocess
+
         return await run_process(self._waiter, argv, data, deadline=deadline)
 
     def shield(self) -> AbstractAsyncContextManager[None]:
@@ -130,18 +127,12 @@ class _TaskWaiter:
         return time.monotonic()
 
     async def readable(self, fd: int, deadline: float) -> bool:
-        return await _wait(anyio.wait_readable, fd, deadline - time.monotonic()) or bool(
-            ready((fd,), (), 0.0)
-        )
+        return await _wait(anyio.wait_readable, fd, deadline - time.monotonic()) or bool(ready((fd,), (), 0.0))
 
     async def writable(self, fd: int, deadline: float) -> bool:
-        return await _wait(anyio.wait_writable, fd, deadline - time.monotonic()) or bool(
-            ready((), (fd,), 0.0)
-        )
+        return await _wait(anyio.wait_writable, fd, deadline - time.monotonic()) or bool(ready((), (fd,), 0.0))
 
-    async def any_ready(
-        self, readers: Collection[int], writers: Collection[int], deadline: float
-    ) -> set[int]:
+    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
         async def wait(wait_ready: Callable[[int], Awaitable[None]], fd: int) -> None:
             await wait_ready(fd)
             scope.cancel()

@@ -92,6 +92,9 @@ class Stream(Protocol):
     async def send(self, data: bytes | bytearray | memoryview, *, deadline: float) -> None:
         """Write all of `data`.
 
+        What ends it early (an error, cancellation) ends all writing on this stream, but not reading: the peer may have
+        said why.
+
         Raises:
             ConnectError: The connection was lost. `bytes_sent` says how far it came.
             DeliveryTimeout: The peer did not take it all before the deadline.
@@ -100,6 +103,9 @@ class Stream(Protocol):
 
     async def receive(self, *, deadline: float) -> bytes:
         """Return the bytes that have arrived, at least one; ``b""`` when the peer has closed.
+
+        What is there already is returned even after the deadline; cancellation loses nothing. Inside TLS some versions
+        of Python show a reset as an end.
 
         Raises:
             ConnectError: The connection was reset.
@@ -112,11 +118,13 @@ class Stream(Protocol):
         ...
 
     async def start_tls(self, tls: TLS, host: str, *, deadline: float) -> None:
-        """Turn the stream into TLS.
+        """Turn the stream into TLS. What fails or is cancelled leaves the stream closed, never in clear.
 
         Raises:
             TLSError: The handshake failed (``cause="transient"`` for I/O), or the certificate is not good for
                 `host`.
+                A byte that arrived before the handshake (see :meth:`has_input`) is a security failure too.
+            ConfigurationError: A file, a context or a name in `tls` cannot be used.
             DeliveryTimeout: It took longer than it may.
         """
         ...
@@ -179,7 +187,9 @@ class Edge(Protocol):
         """Connect to the first of the host's addresses that answers (RFC 8305), TCP_NODELAY set.
 
         Raises:
-            ConnectError: No such name (``cause="configuration"``), or no address can be reached.
+            ConfigurationError: `host`, `port` or `source_address` cannot be one.
+            ConnectError: No such name, or a `source_address` that cannot be used (``cause="configuration"``), or no
+                address can be reached.
             DeliveryTimeout: None answered before the deadline.
         """
         ...
@@ -212,7 +222,10 @@ class Edge(Protocol):
         ...
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Run something that blocks (a file, a resolver) without holding up an event loop."""
+        """Run something that blocks (a file, a key derivation) without holding up an event loop.
+
+        What it raises comes out as it is.
+        """
         ...
 
     def run_process(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailkit.edge.base import run_sync
 from mailkit.edge.connect import connect_tcp, connect_unix
-from mailkit.edge.process import run_process
 from mailkit.edge.readiness import ready
 from mailkit.edge.slots import FairSlots
 from mailkit.errors import ConnectError
@@ -55,9 +54,7 @@ class BlockingEdge:
         self, host: str, port: int, *, deadline: float, source_address: str | None = None
     ) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of the host's addresses that answers."""
-        return connect_tcp(
-            self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address
-        )
+        return connect_tcp(self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address)
 
     def connect_unix(self, path: Path, *, deadline: float) -> Coroutine[Any, Any, Stream]:
         """Connect to a UNIX domain socket."""
@@ -87,6 +84,8 @@ class BlockingEdge:
         self, argv: Sequence[str], data: Iterable[bytes], *, deadline: float
     ) -> Coroutine[Any, Any, tuple[int, str]]:
         """Run a program without a shell; return its exit status and standard error."""
+        from mailkit.edge.process import run_process  # loads subprocess
+
         return run_process(self._waiter, argv, data, deadline=deadline)
 
     def shield(self) -> AbstractAsyncContextManager[None]:
@@ -114,9 +113,7 @@ class _PollWaiter:
     async def writable(self, fd: int, deadline: float) -> bool:
         return bool(ready((), (fd,), deadline - time.monotonic()))
 
-    async def any_ready(
-        self, readers: Collection[int], writers: Collection[int], deadline: float
-    ) -> set[int]:
+    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
         return ready(readers, writers, deadline - time.monotonic())
 
     async def pause(self) -> None:
@@ -186,9 +183,7 @@ def _start(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        raise ConnectError(
-            f"no thread can be started: {error}; run fewer at once, or try again later"
-        ) from error
+        raise ConnectError(f"no thread can be started: {error}; run fewer at once, or try again later") from error
 
 
 def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:

@@ -67,14 +67,10 @@ class _Race:
 
     waiter: Waiter
     source: Endpoint | None
-    running: dict[int, tuple[socket.socket, Endpoint]] = field(
-        factory=dict[int, "tuple[socket.socket, Endpoint]"]
-    )
+    running: dict[int, tuple[socket.socket, Endpoint]] = field(factory=dict[int, "tuple[socket.socket, Endpoint]"])
     failed: list[tuple[Endpoint, OSError]] = field(factory=list["tuple[Endpoint, OSError]"])
 
-    async def run(
-        self, endpoints: list[Endpoint], target: str, deadline: float
-    ) -> tuple[socket.socket, Endpoint]:
+    async def run(self, endpoints: list[Endpoint], target: str, deadline: float) -> tuple[socket.socket, Endpoint]:
         waiting = list(reversed(endpoints))
         next_start = self.waiter.now()
         while waiting or self.running:
@@ -151,16 +147,12 @@ class _Race:
             sock.close()
 
 
-async def connect_unix(
-    waiter: Waiter, contexts: dict[TLS, Any], path: Path, *, deadline: float
-) -> SocketStream:
+async def connect_unix(waiter: Waiter, contexts: dict[TLS, Any], path: Path, *, deadline: float) -> SocketStream:
     """Return a stream to a UNIX domain socket."""
     name = os.fspath(path)
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
-        raise ConfigurationError(
-            f"{name} cannot be connected to: this system has no UNIX domain sockets; use TCP"
-        )
+        raise ConfigurationError(f"{name} cannot be connected to: this system has no UNIX domain sockets; use TCP")
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:

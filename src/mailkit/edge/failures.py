@@ -18,9 +18,7 @@ __all__ = ["cannot_connect", "connection_lost", "reason_of", "timed_out"]
 
 # Trying again changes nothing before somebody changes a setting: permissions, a source address that is not
 # ours.
-_SETTINGS = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
-)
+_SETTINGS = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 
 
 def reason_of(error: OSError) -> str:
@@ -40,9 +38,7 @@ def connection_lost(error: OSError, peer: str) -> ConnectError:
 def cannot_connect(error: OSError, target: str, advice: str) -> ConnectError:
     """Return what to raise when no connection can be made because of one operating system error."""
     cause: Cause = "configuration" if error.errno in _SETTINGS else "transient"
-    return ConnectError(
-        f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase="connect"
-    )
+    return ConnectError(f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase="connect")
 
 
 def timed_out(what: str, phase: str | None = None) -> DeliveryTimeout:

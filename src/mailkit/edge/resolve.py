@@ -76,9 +76,7 @@ def source_of(address: str) -> Endpoint:
     """
     found = _literal(_checked(address), 0)
     if not found:
-        raise ConfigurationError(
-            f"source_address {address!r} is no IP address; give one of this machine's own"
-        )
+        raise ConfigurationError(f"source_address {address!r} is no IP address; give one of this machine's own")
     return found[0]
 
 
@@ -117,8 +115,7 @@ def _not_resolved(error: socket.gaierror, host: str) -> ConnectError:
             phase="connect",
         )
     return ConnectError(
-        f"the name {host!r} could not be looked up ({error.strerror}); check the name servers, or try again "
-        "later",
+        f"the name {host!r} could not be looked up ({error.strerror}); check the name servers, or try again later",
         phase="connect",
     )
 

@@ -25,9 +25,7 @@ __all__ = ["WANT_READ", "WANT_WRITE", "Channel", "PlainChannel", "SocketStream"]
 WANT_WRITE: Final = 0
 WANT_READ: Final = -1
 
-_RECEIVE_SIZE = (
-    16 * 1024
-)  # one TLS record; replies are far smaller, and a larger buffer costs more to allocate
+_RECEIVE_SIZE = 16 * 1024  # one TLS record; replies are far smaller, and a larger buffer costs more to allocate
 _BLOCK = 64 * 1024
 
 # A peer that takes and gives without delay must not starve an event loop: after so many bytes without a real
@@ -184,9 +182,7 @@ class SocketStream:
 
         try:
             context = await with_tls.context_for(tls, self._contexts, self._waiter)
-            self._channel = channel = with_tls.wrap(
-                self._channel, context, tls.server_hostname or host, self.peer
-            )
+            self._channel = channel = with_tls.wrap(self._channel, context, tls.server_hostname or host, self.peer)
             await self._shake_hands(channel, deadline)
             self.tls_info = channel.info()
         except BaseException:

@@ -114,9 +114,7 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
         raise broke_off(error, peer) from error
     else:
         if not early:
-            raise TLSError(
-                f"{peer} closed the connection before TLS; try again later", cause="transient", phase="tls"
-            )
+            raise TLSError(f"{peer} closed the connection before TLS; try again later", cause="transient", phase="tls")
         # A TLS server waits for our ClientHello. Whatever came first is a service in clear or an injection
         # (CVE-2011-0411).
         raise speaks_in_clear(peer)

@@ -32,9 +32,7 @@ class Waiter(Protocol):
         """Wait until a write would not block; False when the deadline passes first."""
         ...
 
-    async def any_ready(
-        self, readers: Collection[int], writers: Collection[int], deadline: float
-    ) -> set[int]:
+    async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
         """Wait until a descriptor is ready and return all that are; none when the deadline passes first."""
         ...
 
