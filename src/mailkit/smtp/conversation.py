@@ -127,7 +127,7 @@ class Conversation:
             data = await self._stream.receive(deadline=deadline)
             if not data:
                 self.engine.broken = ConnectError(f"{self._stream.peer} closed the connection")
-            elif answers := self._take(data):
+            elif answers := self.engine.feed(data):
                 return answers
 
     async def read_waiting(self) -> list[Answer]:
@@ -144,16 +144,9 @@ class Conversation:
                 break  # TLS records that carry no data of ours, such as session tickets
             if not data:
                 self.engine.broken = ConnectError(f"{self._stream.peer} closed the connection")
-            answers += self._take(data)
+            answers += self.engine.feed(data)
         if not answers and self.engine.broken is not None:
             raise self.engine.broken
-        return answers
-
-    def _take(self, data: bytes) -> list[Answer]:
-        answers = self.engine.feed(data)
-        for answer in answers:
-            if answer.expected.transaction is not None:
-                answer.expected.transaction.record(answer)
         return answers
 
     def protect(self, secrets: Iterable[Secret]) -> None:
@@ -167,7 +160,7 @@ class Conversation:
             TLSError: Something did.
         """
         if self._stream.has_input():
-            self._take(await self._stream.receive(deadline=self.edge.now()))
+            self.engine.feed(await self._stream.receive(deadline=self.edge.now()))
         self.engine.tls_started()
 
     async def start_tls(self) -> None:

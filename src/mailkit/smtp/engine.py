@@ -169,7 +169,7 @@ class Engine:
         return data
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Take bytes from the server and return the answers that they complete.
+        """Take bytes from the server, return the answers that they complete, and enter them into their transactions.
 
         What the server said before it broke the protocol still counts: those answers are returned, and `broken` says
         what came after them. Nothing that arrives then is looked at.
@@ -185,6 +185,9 @@ class Engine:
                 answer = self._match(reply)
                 if answer is None:
                     break
+                if answer.expected.transaction is not None:
+                    # At once: how many answers LMTP gives to content depends on those before it.
+                    answer.expected.transaction.record(answer)
                 answers.append(answer)
         except ReplyViolation as violation:
             # An excerpt is cut off somewhere, perhaps in the middle of a secret, where no mask would find it.

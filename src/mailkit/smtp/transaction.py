@@ -125,16 +125,19 @@ class Transaction:
         committed = self.commit_at is not None and bytes_sent >= self.commit_at
         unanswered: Status = "unknown" if committed else "not_sent"
         answers = iter(self._content)
-        last: Reply | None = None
+        answer: Reply | None = None
         results: list[RecipientResult] = []
         for recipient, rcpt in zip(self.recipients, self._rcpt, strict=True):
             what, reply = self._decided_before_content(rcpt)
+            if rcpt is not None and rcpt.is_positive:
+                # Only an accepted RCPT has a share in the content's answer, or in its absence. A yes outweighs every
+                # refusal before it: the server has the message, whatever it made of the command.
+                answer = next(answers, None) or (None if self._lmtp else answer)
+                if reply is None or (answer is not None and answer.is_positive):
+                    what, reply = Awaited.CONTENT, answer
             if reply is None:
-                # Only an accepted RCPT has a share in the content's answer, or in its absence.
-                last = next(answers, None) or (None if self._lmtp else last)
-                what, reply = Awaited.CONTENT, last
-            if reply is None:
-                results.append(RecipientResult(recipient.addr_spec, status=unanswered, phase=self._awaited(rcpt).value))
+                phase = Awaited.CONTENT if committed else self._awaited(rcpt)
+                results.append(RecipientResult(recipient.addr_spec, status=unanswered, phase=phase.value))
             else:
                 results.append(_result(recipient.addr_spec, _status(what, reply, committed=committed), what, reply))
         return tuple(results)
