@@ -19,6 +19,7 @@ ENTRY_POINTS: Final = "mailkit.transports"
 _OURS: Final = {
     "console": "mailkit.local:ConsoleTransport",
     "file": "mailkit.local:FileTransport",
+    "lmtp": "mailkit.smtp.transport:SMTP",
     "maildir": "mailkit.local:MaildirTransport",
     "memory": "mailkit.local:MemoryTransport",
     "null": "mailkit.local:NullTransport",

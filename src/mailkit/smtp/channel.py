@@ -8,6 +8,7 @@ from mailkit.envelope import Envelope
 from mailkit.errors import DeliveryError, MailkitError
 from mailkit.mime import render
 from mailkit.receipt import Outcome
+from mailkit.smtp.content import suits
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import Delivered
 from mailkit.smtp.extensions import Extensions
@@ -56,12 +57,13 @@ class SMTPChannel(Channel):
     async def _connect(self) -> Session:
         server, timeouts = self._server, self._options.timeouts
         timeout = self._edge.timeout if timeouts.connect is None else timeouts.connect
-        stream = await self._edge.connect_tcp(
-            server.host,
-            server.effective_port,
-            deadline=self._edge.now() + timeout,
-            source_address=server.source_address,
-        )
+        deadline = self._edge.now() + timeout
+        if server.unix_path is not None:
+            stream = await self._edge.connect_unix(server.unix_path, deadline=deadline)
+        else:
+            stream = await self._edge.connect_tcp(
+                server.host, server.effective_port, deadline=deadline, source_address=server.source_address
+            )
         conversation = Conversation(stream, self._edge, self._options)
         try:
             handshake = await shake_hands(conversation)
@@ -137,7 +139,7 @@ class SMTPChannel(Channel):
                 raise
             try:
                 extensions = session.handshake.extensions
-                if message is not None and content.body_type == "8BITMIME" and not extensions.eight_bit_mime:
+                if message is not None and not suits(content, self._options, extensions):
                     content = self._render(message, envelope, extensions)  # another machine behind the same name
                 delivered = await session.deliver(envelope, content)
             finally:
@@ -153,9 +155,13 @@ class SMTPChannel(Channel):
             raise concluded
         return concluded
 
-    @staticmethod
-    def _render(message: Message, envelope: Envelope, extensions: Extensions) -> Content:
-        return render(message, eight_bit=extensions.eight_bit_mime, smtputf8=envelope.needs_smtputf8)
+    def _render(self, message: Message, envelope: Envelope, extensions: Extensions) -> Content:
+        return render(
+            message,
+            eight_bit=extensions.eight_bit_mime,
+            smtputf8=envelope.needs_smtputf8,
+            binary=extensions.binary_mime and self._options.chunking,
+        )
 
     async def verify(self) -> ServerInfo:
         """Connect, negotiate TLS and authenticate, and say what was learned.

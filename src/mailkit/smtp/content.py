@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.extensions import Extensions
     from mailkit.smtp.options import SMTPOptions
 
-__all__ = ["MAX_RECIPIENTS", "Content", "recipient_limit", "refuse_unsendable"]
+__all__ = ["MAX_RECIPIENTS", "Content", "recipient_limit", "refuse_unsendable", "suits"]
 
 MAX_RECIPIENTS: Final = 100
 """Recipients of one transaction where the server says nothing else: what each must take (RFC 5321 §4.5.3.1.8)."""
@@ -85,21 +85,42 @@ def refuse_unsendable(options: SMTPOptions, extensions: Extensions, envelope: En
         )
 
 
+def suits(content: Content, options: SMTPOptions, extensions: Extensions) -> bool:
+    """Whether this server can take the content as it is written."""
+    if content.body_type == "BINARYMIME":
+        return extensions.binary_mime and options.chunking
+    return content.body_type == "7BIT" or extensions.eight_bit_mime
+
+
 def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: Envelope, content: Content) -> None:
-    can_take_binary = extensions.binary_mime and extensions.chunking and options.chunking
-    missing = {
-        "SMTPUTF8": (envelope.needs_smtputf8 or content.needs_smtputf8) and not extensions.smtputf8,
-        "8BITMIME": content.body_type == "8BITMIME" and not extensions.eight_bit_mime,
-        "BINARYMIME": content.body_type == "BINARYMIME" and not can_take_binary,
+    asked = envelope.mail_parameters
+    # What is needed, by the keyword that offers it, and the message's field that asks for it.
+    needed = {
+        "SMTPUTF8": ("smtputf8", envelope.needs_smtputf8 or content.needs_smtputf8),
+        "DSN": ("dsn", envelope.needs_dsn),
+        "REQUIRETLS": ("require_tls", asked.require_tls),
+        "MT-PRIORITY": ("priority", asked.priority is not None),
+        "DELIVERBY": ("deliver_by", asked.deliver_by is not None),
+        "FUTURERELEASE": ("send_at", asked.hold_until is not None),
+        "AUTH": ("submitter", asked.submitter is not None),
     }
-    for keyword, is_missing in missing.items():
-        if is_missing:
-            raise UnsupportedFeatureError(
-                f"the server {options.host} does not offer {keyword}, which this message needs; nothing was sent. "
-                "Use addresses and raw content in ASCII, or another server",
-                feature=keyword.lower(),
-                transport=options.host,
-            )
+    for keyword, (feature, is_needed) in needed.items():
+        if is_needed and keyword not in extensions:
+            raise _lacking(options, keyword, feature)
+    if not suits(content, options, extensions):
+        raise _lacking(options, content.body_type, content.body_type.lower())
+    if asked.require_tls and options.tls not in {"starttls", "implicit"}:
+        # RFC 8689 §2: the client has authenticated the server, which an opportunistic connection does not.
+        raise _lacking(options, "verified TLS", "require_tls")
+
+
+def _lacking(options: SMTPOptions, what: str, feature: str) -> UnsupportedFeatureError:
+    return UnsupportedFeatureError(
+        f"{options.host} does not offer {what}, which this message needs ({feature}); nothing was sent. Leave it out, "
+        "or use another server",
+        feature=feature,
+        transport=options.host,
+    )
 
 
 def _refusal(

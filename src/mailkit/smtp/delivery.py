@@ -14,6 +14,7 @@ Content of more than :data:`ONE_WRITE` bytes waits for the answers to its envelo
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailkit.envelope import Envelope
+    from mailkit.mail_parameters import MailParameters
     from mailkit.reply import Reply
     from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
@@ -72,10 +74,35 @@ def envelope_lines(
     body = None if content.body_type == "7BIT" else content.body_type
     size = content.size if "SIZE" in extensions else None
     smtputf8 = envelope.needs_smtputf8 or content.needs_smtputf8
-    mail = commands.mail(envelope.mail_from, size=size, body=body, smtputf8=smtputf8)
+    asked = envelope.mail_parameters
+    mail = commands.mail(
+        envelope.mail_from,
+        size=size,
+        body=body,
+        smtputf8=smtputf8,
+        ret=asked.ret,
+        envid=asked.envid,
+        auth=asked.submitter,
+        parameters=_other_parameters(asked),
+    )
     yield mail, Expected(Awaited.MAIL, transaction)
     for index, recipient in enumerate(transaction.recipients):
-        yield commands.rcpt(recipient, smtputf8=smtputf8), Expected(Awaited.RCPT, transaction, index)
+        wanted = envelope.parameters_for(recipient)
+        rcpt = commands.rcpt(recipient, smtputf8=smtputf8, notify=wanted.notify, orcpt=wanted.orcpt)
+        yield rcpt, Expected(Awaited.RCPT, transaction, index)
+
+
+def _other_parameters(asked: MailParameters) -> dict[str, str | None] | None:
+    words: dict[str, str | None] = {}
+    if asked.require_tls:
+        words["REQUIRETLS"] = None
+    if asked.priority is not None:
+        words["MT-PRIORITY"] = str(asked.priority)
+    if asked.deliver_by is not None:
+        words["BY"] = f"{asked.deliver_by};{asked.deliver_by_mode}"
+    if asked.hold_until is not None:
+        words["HOLDUNTIL"] = asked.hold_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return words or None
 
 
 class Delivery:
@@ -124,7 +151,9 @@ class Delivery:
         waiting = self._envelope.rcpt_to
         reply: Reply | None = None
         while waiting:
-            transaction = self._transaction = Transaction(waiting[:limit], chunked=self._chunking)
+            transaction = self._transaction = Transaction(
+                waiting[:limit], chunked=self._chunking, lmtp=self._options.protocol == "lmtp"
+            )
             try:
                 await self._transact(transaction)
             except DeliveryError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailkit.errors import MailkitError
 from mailkit.receipt import Outcome, RecipientResult
+from mailkit.smtp.content import suits
 from mailkit.smtp.delivery import Delivered
 from mailkit.smtp.verdict import verdict
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mailkit.reply import Reply
     from mailkit.smtp.content import Content
     from mailkit.smtp.extensions import Extensions
+    from mailkit.smtp.options import SMTPOptions
     from mailkit.smtp.session import Session
     from mailkit.smtp.transaction import Transaction
 
@@ -71,9 +73,9 @@ class Flight:
         self._render = render
         self._results: dict[str, RecipientResult] = {}
 
-    def fit(self, extensions: Extensions) -> None:
+    def fit(self, options: SMTPOptions, extensions: Extensions) -> None:
         """Write the message anew where another machine behind the same name cannot take it as it is."""
-        if self.content.body_type == "8BITMIME" and not extensions.eight_bit_mime:
+        if not suits(self.content, options, extensions):
             self.content = self._render(extensions)
 
     def is_stale(self, bytes_sent: int) -> bool:

@@ -84,9 +84,12 @@ async def _greeting(conversation: Conversation) -> str:
 
 async def _ehlo(conversation: Conversation) -> Extensions:
     options = conversation.options
-    answer = await conversation.ask(commands.ehlo(options.ehlo_name), Expected(Awaited.EHLO))
+    greet = commands.lhlo if options.protocol == "lmtp" else commands.ehlo
+    answer = await conversation.ask(greet(options.ehlo_name), Expected(Awaited.EHLO))
     if answer.is_positive:
         return Extensions.parse(answer.reply)
+    if options.protocol == "lmtp":
+        raise _refused("the server refused LHLO: it may speak SMTP there, not LMTP", answer.reply)
     # RFC 5321 §3.2: a server so old that it does not know EHLO is greeted with HELO. It has neither TLS nor AUTH.
     if answer.reply.is_transient or options.tls == "starttls" or options.login is not None:
         raise _refused("the server refused EHLO, without which there is neither TLS nor AUTH", answer.reply)
@@ -103,7 +106,7 @@ def _wants_tls(conversation: Conversation, extensions: Extensions) -> bool:
         return False
     msg = (
         f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use "
-        "smtps:// for a port with implicit TLS (465), or say tls=opportunistic or tls=insecure where clear text is really meant"
+        "smtps:// for a port with implicit TLS (465), or tls=opportunistic or tls=insecure where clear text is really meant"
     )
     raise TLSError(msg, phase="starttls")
 

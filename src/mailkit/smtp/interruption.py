@@ -32,5 +32,7 @@ def annotate(
     """
     delivered = Delivered(tuple(results), ConnectError("the delivery was interrupted"))
     summary = "; ".join(map(str, delivered.results))
-    interruption.add_note(f"mailkit: the delivery of {message_id or 'a message'} was interrupted, which left: {summary}")
+    interruption.add_note(
+        f"mailkit: the delivery of {message_id or 'a message'} was interrupted, which left: {summary}"
+    )
     interruption.__dict__["delivery"] = verdict(delivered, transport=transport, message_id=message_id)

@@ -119,7 +119,7 @@ class Lane:
             return
         self._waiting.popleft()
         try:
-            flight.fit(session.extensions)
+            flight.fit(session.options, session.extensions)
             refuse_unsendable(session.options, session.extensions, flight.envelope, flight.content)
             if not self._can_share(flight, session):
                 await self._alone(flight, session)
@@ -133,7 +133,7 @@ class Lane:
             flight.fail(error)
 
     async def _connected(self, flight: Flight) -> Session | None:
-        """Return the connection for the next message, or None when the situation has changed and is to be looked at anew."""
+        """Return the connection for the next message, or None when things have changed and are to be looked at anew."""
         session = self._session
         if session is None:
             return await self._connect(flight)
@@ -240,7 +240,9 @@ class Lane:
         if session.needs_reset or (self._written and session.chunking):
             engine.expect(commands.rset(), Expected(Awaited.RSET))
             session.needs_reset = False
-        transaction = flight.transaction = Transaction(flight.rest, chunked=session.chunking)
+        transaction = flight.transaction = Transaction(
+            flight.rest, chunked=session.chunking, lmtp=session.options.protocol == "lmtp"
+        )
         engine.expect_all(envelope_lines(transaction, session.extensions, flight.envelope, flight.content))
         self._written.append(flight)
         self._octets += flight.content.size
@@ -333,7 +335,7 @@ class Lane:
         await self._let_go(session)
 
     def _may_try_again(self, flight: Flight) -> bool:
-        """Whether a message of which nothing was taken goes out on a fresh connection: once, unless there was progress."""
+        """Whether a message of which nothing was taken goes out once more: once, unless there was progress."""
         if not self._progress:
             flight.attempts += 1
         return flight.attempts < MAX_ATTEMPTS

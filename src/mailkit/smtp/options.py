@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import Login
 
-__all__ = ["Recipients", "SMTPOptions", "Security", "Timeouts"]
+__all__ = ["Protocol", "Recipients", "SMTPOptions", "Security", "Timeouts"]
 
 Security = Literal["starttls", "implicit", "opportunistic", "insecure"]
 """``"starttls"``: TLS by STARTTLS or nothing. ``"implicit"``: TLS from the first byte. ``"opportunistic"``: STARTTLS
-where it is offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords too."""
+where it is offered, certificate unchecked, else clear text without a password. ``"insecure"``: clear text, passwords
+too."""
+
+Protocol = Literal["smtp", "lmtp"]
+"""``"lmtp"`` (RFC 2033) delivers into a mail store: greets with LHLO, and answers content once for each recipient."""
 
 Recipients = Literal["any", "all"]
 """``"any"``: who is accepted gets the message. ``"all"``: one refused recipient, and nobody gets it."""
@@ -70,6 +74,7 @@ class SMTPOptions:
 
     host: str
     port: int
+    protocol: Protocol = "smtp"
     name: str = ""  # the transport's, for receipts and errors
     tls: Security = "starttls"
     tls_options: TLS = field(factory=TLS)

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from mailkit.smtp.channel import SMTPChannel
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import TokenSource
-    from mailkit.smtp.options import Recipients, Security
+    from mailkit.smtp.options import Protocol, Recipients, Security
     from mailkit.transport_url import TransportURL
 
 __all__ = ["SMTP"]
 
 SUBMISSION = 587  # RFC 6409 §3.1
 SUBMISSIONS = 465  # RFC 8314 §3.3: implicit TLS
+LMTP_PORT = 24  # what lmtp:// means without a port; RFC 2033 §5 only forbids 25
 
-_CAPABILITIES = Capabilities.rfc5322()
+_CAPABILITIES = evolve(Capabilities.rfc5322(), send_at=True)  # RFC 4865, where the server offers it
 
 
 def _secret(value: str | Secret | None) -> Secret | None:
@@ -64,7 +65,9 @@ class SMTP:
 
     Args:
         host: The server's name or address. A name that is not ASCII is converted by IDNA.
-        port: Its port; 587, or 465 for ``tls="implicit"``, where None.
+        port: Its port; 587, or 465 for ``tls="implicit"``, or 24 for LMTP, where None.
+        protocol: ``"smtp"``, or ``"lmtp"`` (RFC 2033) to deliver into a mail store that answers for each recipient.
+        unix_path: A UNIX domain socket to connect to instead of host and port; `host` is then only a name.
         username: The user name, where the server wants one.
         password: The password.
         token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The
@@ -93,6 +96,8 @@ class SMTP:
 
     host: str = field(converter=check_host)
     port: int | None = field(default=None, kw_only=True)
+    protocol: Protocol = field(default="smtp", kw_only=True)
+    unix_path: Path | None = field(default=None, converter=_path, kw_only=True)
     username: str | None = field(default=None, kw_only=True)
     password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
     token: Secret | TokenSource | None = field(default=None, converter=_token, kw_only=True, repr=False)
@@ -114,6 +119,7 @@ class SMTP:
 
     def __attrs_post_init__(self) -> None:
         _one_of("tls", self.tls, (None, "starttls", "implicit", "opportunistic", "insecure"))
+        _one_of("protocol", self.protocol, ("smtp", "lmtp"))
         _one_of("recipients", self.recipients, ("any", "all"))
         if self.port is not None and not 1 <= self.port <= 65535:
             msg = f"{self.port} is no port: use a number from 1 to 65535"
@@ -127,14 +133,15 @@ class SMTP:
 
     @classmethod
     def from_url(cls, url: TransportURL) -> Self:
-        """Read ``smtp://`` and ``smtps://`` URLs.
+        """Read ``smtp://``, ``smtps://`` and ``lmtp://`` URLs.
 
         Raises:
             ConfigurationError: A part of the URL is wrong.
         """
-        if url.path not in {"", "/"}:
+        unix_path = Path(url.path) if url.scheme == "lmtp" and not url.host and url.path not in {"", "/"} else None
+        if unix_path is None and url.path not in {"", "/"}:
             url.refuse(path=url.path)
-        if not url.host:
+        if not url.host and unix_path is None:
             msg = f'{url.scheme}:// needs a host, as in "{url.scheme}://mail.example.com"'
             raise ConfigurationError(msg)
         given = url.parameters(
@@ -166,11 +173,19 @@ class SMTP:
                 if name in given
             }
         )
+        if url.scheme == "lmtp":
+            given |= {"protocol": "lmtp", "unix_path": unix_path}
         timeouts = Timeouts()
         if (timeout := given.pop("timeout", None)) is not None:
             timeouts = Timeouts(connect=timeout, tls=timeout, greeting=timeout, command=timeout, data_block=timeout)
         return cls(
-            url.host, port=url.port, username=url.username, password=url.password, pool=pool, timeouts=timeouts, **given
+            url.host or "localhost",
+            port=url.port,
+            username=url.username,
+            password=url.password,
+            pool=pool,
+            timeouts=timeouts,
+            **given,
         )
 
     @property
@@ -186,7 +201,11 @@ class SMTP:
     @property
     def effective_port(self) -> int:
         """The port in force."""
-        return self.port or (SUBMISSIONS if self.security == "implicit" else SUBMISSION)
+        if self.port is not None:
+            return self.port
+        if self.protocol == "lmtp":
+            return LMTP_PORT
+        return SUBMISSIONS if self.security == "implicit" else SUBMISSION
 
     def login(self) -> Login | None:
         """Return the credentials.
@@ -213,6 +232,7 @@ class SMTP:
         return SMTPOptions(
             host=self.host,
             port=self.effective_port,
+            protocol=self.protocol,
             name=str(self),
             tls=security,
             tls_options=tls,
@@ -233,7 +253,9 @@ class SMTP:
         return SMTPChannel(self, edge)
 
     def __str__(self) -> str:
-        scheme = "smtps" if self.security == "implicit" else "smtp"
+        if self.unix_path is not None:
+            return f"{self.protocol}://{self.unix_path}"
+        scheme = "smtps" if self.security == "implicit" and self.protocol == "smtp" else self.protocol
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.effective_port}"
 
