@@ -1,0 +1,68 @@
+"""Django's EmailMultiAlternatives and its SMTP backend."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formataddr
+from typing import TYPE_CHECKING
+
+import django
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.core.mail.backends.smtp import EmailBackend
+from letters import AUTHOR, AUTHOR_NAME, Letter
+from stopwatch import Sample, Stopwatch
+
+from peers.standard_library import content_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["deliver", "message_bytes"]
+
+if not settings.configured:
+    settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_TIMEOUT=60)
+    django.setup()
+
+
+def _message(letter: Letter) -> EmailMultiAlternatives:
+    message = EmailMultiAlternatives(
+        subject=letter.subject,
+        body=letter.text,
+        from_email=formataddr((AUTHOR_NAME, AUTHOR)),
+        to=[formataddr(person) for person in letter.to],
+    )
+    message.attach_alternative(letter.html, "text/html")
+    if letter.attachment is not None:
+        message.attach("report.bin", content_of(letter.attachment), "application/octet-stream")
+    return message
+
+
+def message_bytes(letter: Letter) -> bytes:
+    """Build a letter, and write it as the SMTP backend does."""
+    return _message(letter).message().as_bytes(linesep="\r\n")
+
+
+def deliver(port: int, warm: Sequence[Letter], letters: Sequence[Letter], *, connections: int = 1) -> Sample:
+    """Send letters through backends whose connections are open."""
+    backends = [EmailBackend(host="127.0.0.1", port=port) for _ in range(connections)]
+
+    def work(backend: EmailBackend, share: Sequence[Letter]) -> None:
+        for letter in share:
+            backend.send_messages([_message(letter)])
+
+    for backend in backends:
+        backend.open()
+    try:
+        work(backends[0], warm)
+        watch = Stopwatch()
+        if connections == 1:
+            work(backends[0], letters)
+        else:
+            shares = [letters[start::connections] for start in range(connections)]
+            with ThreadPoolExecutor(connections) as pool:
+                list(pool.map(work, backends, shares))
+        return watch.sample(len(letters))
+    finally:
+        for backend in backends:
+            backend.close()
