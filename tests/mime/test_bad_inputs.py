@@ -33,6 +33,7 @@ ENDS = (rb"\n\.\n", rb"\n\.\r\n", rb"\r\n\.\n", rb"\r\.\r", rb"\r\.\r\n", rb"\r\
 
 
 def value_of(row: dict[str, Any]) -> Any:
+    """Return what a row puts in."""
     if row["enc"] == "b64":
         return base64.b64decode(row["input"])
     if row["enc"] == "gen":
@@ -42,12 +43,13 @@ def value_of(row: dict[str, Any]) -> Any:
 
 
 def attached(name: str, value: Any) -> Message:
+    """Build a message with one attachment."""
     fields: dict[str, Any] = {"filename": "a.txt", "media_type": "text/plain", name: value}
     data = fields.pop("data", b"data")
     return Message(from_="a@example.com", text="text", attachments=[Attachment.from_bytes(data, **fields)])
 
 
-def build(field: str, value: Any) -> Message:
+def build(field: str, value: Any) -> Message:  # noqa: PLR0911 - a table
     """Build a message as a user would."""
     if field.startswith("header:"):
         return Message(from_="a@example.com", text="text", headers={field.removeprefix("header:"): value})
@@ -89,12 +91,14 @@ def build_unchecked(field: str, value: Any) -> Message | None:
 
 
 def force(frozen: Any, **values: Any) -> Any:
+    """Set fields past every check."""
     for name, value in values.items():
         object.__setattr__(frozen, name, value)
     return frozen
 
 
 def rendered(field: str, value: Any, message: Message, *, eight_bit: bool = False) -> Rendered:
+    """Write a message, with the boundary that a row gives."""
     boundary = (lambda: value) if field == "boundary" else None
     return render(message, eight_bit=eight_bit, boundary=boundary)
 
@@ -104,7 +108,8 @@ def assert_harmless(raw: bytes) -> None:
     assert not BARE.search(raw)
     assert b"\0" not in raw
     assert max(map(len, raw.split(b"\r\n"))) <= 998
-    # Dots at the beginning of a line are doubled by SMTP, after which there is no end of data in it for anybody.
+    # Dots at the beginning of a line are doubled by SMTP, after which there is no end of data in it for
+    # anybody.
     stuffed = re.sub(rb"(?m)^\.", b"..", raw)
     assert not any(re.search(end, stuffed) for end in ENDS)
     for policy in (email.policy.default, email.policy.compat32):
@@ -118,6 +123,7 @@ def assert_harmless(raw: bytes) -> None:
 
 
 def read_back(field: str, raw: bytes) -> list[Any]:
+    """Return what the parsers make of a field."""
     old, new = message_from_bytes(raw), message_from_bytes(raw, policy=email.policy.default)
     rust = fast_mail_parser.parse_email(raw)
     match field:
@@ -139,6 +145,7 @@ def read_back(field: str, raw: bytes) -> list[Any]:
 
 
 def expected_back(field: str, value: Any, message: Message) -> Any:
+    """Return what they should make of it."""
     if field == "filename":
         return message.attachments[0].filename
     if field == "text_body":

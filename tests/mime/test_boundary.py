@@ -43,6 +43,7 @@ def test_one_that_begins_another_is_refused(first: str, second: str) -> None:
 
 
 def content(*blocks: bytes) -> Content:
+    """Return raw content in blocks."""
     return Content("binary", sum(map(len, blocks)), lambda: iter(blocks))
 
 

@@ -26,10 +26,12 @@ class Cut(MemorySource):
 
 
 def message(data: bytes) -> Attachment:
+    """Return an attached message that is read three bytes at a time."""
     return Attachment(Cut(data), media_type="message/rfc822")
 
 
 def canonical(data: bytes) -> bytes:
+    """Return the same with CRLF everywhere."""
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 

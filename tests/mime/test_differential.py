@@ -19,8 +19,9 @@ from mailkit.calendar import Calendar
 from mailkit.message import Message
 from mailkit.mime import Rendered, render
 
-# What people write, and what breaks writers: letters of one to four octets, combining marks, the separators that some take for
-# line ends, white space, everything that has a meaning in some place of a message, and beginnings of encoded words.
+# What people write, and what breaks writers: letters of one to four octets, combining marks, the separators
+# that some take for line ends, white space, everything that has a meaning in some place of a message, and
+# beginnings of encoded words.
 _PIECES = st.sampled_from(
     [
         *"aZ09 .,;:<>()[]\"\\'@=?_-+*%&/~|{}#!$^`",
@@ -31,10 +32,27 @@ _PIECES = st.sampled_from(
 _HEADER_TEXT = st.lists(_PIECES, max_size=60).map("".join)
 _BODY = st.lists(
     st.one_of(
-        _PIECES, st.sampled_from(["\n", "\r\n", "\n.\n", "\n..", "\nFrom ", "\t\n", "--", "-- \n", "y" * 1000, "\x0c", "\x00", "\x1b", "\ufeff"])
+        _PIECES,
+        st.sampled_from(
+            [
+                "\n",
+                "\r\n",
+                "\n.\n",
+                "\n..",
+                "\nFrom ",
+                "\t\n",
+                "--",
+                "-- \n",
+                "y" * 1000,
+                "\x0c",
+                "\x00",
+                "\x1b",
+                "\ufeff",
+            ]
+        ),
     ),
     max_size=60,
-).map("".join)  # fmt: skip
+).map("".join)
 _FILENAME = _HEADER_TEXT.map(lambda text: text.replace("\\", "/").rpartition("/")[2].strip(" ")).filter(
     lambda text: text not in {"", ".", ".."}
 )
@@ -87,7 +105,8 @@ def test_every_display_name_reads_back(names: list[str]) -> None:
     raw = render(Message(from_="ada@example.com", to=to)).as_bytes()
     expected = [(address.name, address.addr_spec) for address in to]
     modern = message_from_bytes(raw, policy=email.policy.default)["To"].addresses
-    # It doubles or drops spaces in names of several encoded words (CPython issue 128110); the others count them.
+    # It doubles or drops spaces in names of several encoded words (CPython issue 128110); the others count
+    # them.
     assert [(_squeezed(found.display_name), found.addr_spec) for found in modern] == [
         (_squeezed(name), address) for name, address in expected
     ]
@@ -133,7 +152,8 @@ def test_every_attachment_reads_back(attachments: list[Attachment], binary: bool
     ).as_bytes()
     expected = [(one.filename, one.media_type.partition(";")[0], one.read()) for one in attachments]
     if not binary:  # which the library reads as text
-        # The older parser takes white space of all kinds off the ends of a name, the newer one off its inside as well.
+        # The older parser takes white space of all kinds off the ends of a name, the newer one off its inside
+        # as well.
         _, *parts = message_from_bytes(raw).get_payload()
         assert [(part.get_filename(""), part.get_content_type(), part.get_payload(decode=True)) for part in parts] == [
             ((name or "").strip(), kind, data) for name, kind, data in expected
@@ -176,8 +196,14 @@ def test_a_message_with_everything_has_the_same_tree_for_every_parser(eight_bit:
 
     parsed = message_from_bytes(raw, policy=email.policy.default)
     assert [part.get_content_type() for part in parsed.walk()] == [
-        "multipart/mixed", "multipart/related", *alternative, "image/png", "application/pdf", "message/rfc822", "text/plain",
-    ]  # fmt: skip
+        "multipart/mixed",
+        "multipart/related",
+        *alternative,
+        "image/png",
+        "application/pdf",
+        "message/rfc822",
+        "text/plain",
+    ]
     assert [part.defects for part in parsed.walk() if part.defects] == []
     invitation = next(part for part in parsed.walk() if part.get_content_type() == "text/calendar")
     assert invitation["Content-Type"].params["method"] == "REQUEST"

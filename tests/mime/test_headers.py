@@ -194,11 +194,15 @@ def test_a_structured_field_is_never_encoded() -> None:
         custom("Auto-Submitted", "ü")
 
 
-@given(
-    moment=st.datetimes(
-        datetime(1900, 1, 1), datetime(9998, 12, 31), timezones=st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))
-    )
-)  # fmt: skip
+ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = st.datetimes(
+    datetime(1900, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(9998, 12, 31),  # noqa: DTZ001
+    timezones=ZONES,
+)
+
+
+@given(moment=MOMENTS)
 def test_a_date_is_written_as_the_standard_library_does(moment: datetime) -> None:
     """Any moment in any zone."""
     assert date_time(moment) == format_datetime(moment)

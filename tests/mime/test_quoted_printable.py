@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from mailkit.mime.quoted_printable import encode_quoted_printable
 
 TEXT = st.lists(
-    st.sampled_from([b"a", b"F", b"From ", b".", b"..", b"=", b" ", b"\t", b"\r\n", b"\xc3\xa9", b"\x00", b"x" * 75]), max_size=80
-).map(b"".join)  # fmt: skip
+    st.sampled_from([b"a", b"F", b"From ", b".", b"..", b"=", b" ", b"\t", b"\r\n", b"\xc3\xa9", b"\x00", b"x" * 75]),
+    max_size=80,
+).map(b"".join)
 
 
 @given(text=TEXT)

@@ -17,6 +17,7 @@ FILE = Attachment.from_bytes(b"%PDF", "a.pdf")
 
 
 def tree(part: Part) -> Any:
+    """Return the subtypes, nested as the parts are."""
     if isinstance(part, Leaf):
         return part.media_type.partition("/")[2]
     return (part.subtype, *[tree(inner) for inner in part.parts])

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 
 def numbered() -> Callable[[], str]:
+    """Return what gives edge1, edge2 and so on."""
     numbers = count(1)
     return lambda: f"edge{next(numbers)}"
 
 
 def lines(raw: bytes) -> list[str]:
+    """Return the lines of a message."""
     return raw.decode().split("\r\n")
 
 
@@ -189,8 +191,8 @@ def test_a_boundary_in_a_part_is_refused() -> None:
     ):
         with pytest.raises(MessageError, match="boundary stands in"):
             render(Message(from_="a@example.com", html="y", **fields), boundary=numbered())
+    file = Attachment.from_bytes(b"--edge1", "x.bin")
     with pytest.raises(MessageError, match="boundary stands in"):
-        file = Attachment.from_bytes(b"--edge1", "x.bin")
         render(Message(from_="a@example.com", attachments=[file]), binary=True, boundary=numbered())
 
 
@@ -235,6 +237,7 @@ def test_it_does_not_show_the_message() -> None:
 
 
 def seconds(make: Callable[[int], Message], size: int) -> float:
+    """Return how long it takes to write a message."""
     message = make(size)
     best = float("inf")
     for _ in range(5):

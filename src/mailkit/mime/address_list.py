@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_address_list"]
 
-# Possessive throughout: what has been read is never read again. A quote that does not end matches as a lone quote.
+# Possessive throughout: what has been read is never read again. A quote that does not end matches as a lone
+# quote.
 _TOKEN = re.compile(r'( ++)|("[^"\\]*+(?:\\.[^"\\]*+)*+")|([^ "(),:;<>]++)|(["(),:;<>])')
 _IN_COMMENT = re.compile(r"\\.|[()]")
 _QUOTED_PAIR = re.compile(r"\\(.)")
@@ -23,8 +24,8 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 def parse_address_list(text: str, what: str, *, encoded: bool) -> list[Address]:
     """Return the mailboxes of a field.
 
-    An empty group (``undisclosed-recipients:;``) has none. A comment after a bare address is its name, as it was in the days
-    before display names.
+    An empty group (``undisclosed-recipients:;``) has none. A comment after a bare address is its name, as it was in
+    the days before display names.
 
     Args:
         text: The field, unfolded and without control characters.

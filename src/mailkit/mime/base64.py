@@ -15,8 +15,8 @@ __all__ = ["BLOCK_SIZE", "encode_base64", "encoded_size", "iter_base64"]
 
 _LINE_IN = 57
 _LINE_OUT = 76
-# 400 lines are cut apart in one call. Their 400 small objects come from memory that the interpreter has just freed;
-# with 800 it goes back to the system for more each time, which costs three times as much.
+# 400 lines are cut apart in one call. Their 400 small objects come from memory that the interpreter has just
+# freed; with 800 it goes back to the system for more each time, which costs three times as much.
 _LINES = 400
 _CUT = Struct(f"{_LINE_OUT}s" * _LINES)
 _PIECE_IN = _LINE_IN * _LINES

@@ -37,8 +37,8 @@ def check_boundary(value: object) -> str:
 class Boundaries:
     """The boundaries of one message, drawn one after the other.
 
-    Ours hold 128 random bits and start with ``=_``, which neither base64 nor quoted-printable ever writes: only parts that go
-    out as they are can hold one, and only by somebody who knew the bits beforehand.
+    Ours hold 128 random bits and start with ``=_``, which neither base64 nor quoted-printable ever writes: only parts
+    that go out as they are can hold one, and only by somebody who knew the bits beforehand.
 
     Args:
         draw: What gives a boundary, if they are not to be random.
@@ -55,8 +55,8 @@ class Boundaries:
         """Return the next one.
 
         Raises:
-            MessageError: The caller's own is not valid, or one begins with another, so that a reader could take one for the
-                other.
+            MessageError: The caller's own is not valid, or one begins with another, so that a reader could take one
+                for the other.
         """
         if self._draw is None:
             boundary = f"=_{len(self._drawn)}_{self._random}"
@@ -72,8 +72,8 @@ class Boundaries:
     def are_absent_from(self, encoding: TransferEncoding, content: bytes | Content) -> bool:
         """Return whether none of them begins a line of a part.
 
-        No delimiter can stand in base64, which has no "-". Ours cannot stand in quoted-printable either. A file that goes out
-        as it is is not read just to look for 128 bits that did not exist when it was written.
+        No delimiter can stand in base64, which has no "-". Ours cannot stand in quoted-printable either. A file that
+        goes out as it is is not read just to look for 128 bits that did not exist when it was written.
         """
         if not self._drawn or encoding == "base64":
             return True

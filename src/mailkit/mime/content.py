@@ -70,8 +70,8 @@ def as_message(attachment: Attachment, *, eight_bit: bool) -> Content | None:
     Its bytes are read once for this, to count them.
 
     Returns:
-        None, if it cannot go out so: it has octets beyond ASCII that the server does not take, NUL, or lines that are too
-        long.
+        None, if it cannot go out so: it has octets beyond ASCII that the server does not take, NUL, or lines that are
+        too long.
 
     Raises:
         MessageError: Its bytes cannot be read.

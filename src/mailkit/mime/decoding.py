@@ -11,7 +11,8 @@ from mailkit.media_type import check_charset
 
 __all__ = ["decode_charset", "decode_transfer", "decode_words", "is_encoded"]
 
-# RFC 2047 §2, with the language of RFC 2231 §5. No "?" within a piece, so that each is looked at a few times at most.
+# RFC 2047 §2, with the language of RFC 2231 §5. No "?" within a piece, so that each is looked at a few times
+# at most.
 _WORD = r"=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([!->@-~]*)\?="
 _ENCODED_WORD = re.compile(_WORD)
 _ONLY_ENCODED_WORDS = re.compile(rf"{_WORD}(?: +{_WORD})*")

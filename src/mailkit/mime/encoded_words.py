@@ -24,8 +24,8 @@ _CONTINUATION = ("=8", "=9", "=A", "=B")  # what is no character's first octet i
 def encoded_words(text: str, *, room: int = _MAX_WORD) -> list[str]:
     """Return the words that stand for a text, in the shorter of the two encodings.
 
-    A reader drops the white space between two encoded words, so the spaces of the text are inside of them. No character is
-    ever split (RFC 2047 §5).
+    A reader drops the white space between two encoded words, so the spaces of the text are inside of them. No
+    character is ever split (RFC 2047 §5).
 
     Args:
         text: Any text without lone surrogates, not empty.

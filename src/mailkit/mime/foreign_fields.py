@@ -38,8 +38,8 @@ class ForeignField(NamedTuple):
 def fields_in(message: email.message.Message[Any, Any]) -> list[ForeignField]:
     """Return the header fields of a message or of a part.
 
-    Nothing is read through the library's own header parsers, which on hostile input take quadratic time and raise what they
-    like. What a program has set itself is there already parsed.
+    Nothing is read through the library's own header parsers, which on hostile input take quadratic time and raise
+    what they like. What a program has set itself is there already parsed.
 
     Raises:
         MessageError: A field is neither ASCII nor UTF-8, or cannot be read at all.

@@ -68,7 +68,8 @@ class PartReader:
         root = _describe(message, "the message", is_root=True)
         if not _is_multipart(root) and root.is_form:
             if _payload(root) is not None:
-                # The line end of its last line belongs to the message: the writer adds it if the text has none.
+                # The line end of its last line belongs to the message: the writer adds it if the text has
+                # none.
                 is_lines = root.encoding != "base64"
                 self._form(root, _text(root).removesuffix("\n") if is_lines else _text(root))
             return
@@ -146,10 +147,7 @@ class PartReader:
         self.fields[form] = Calendar(text, method=parameters.get("method")) if form == "calendar" else text
 
     def _attach(self, part: _Part, *, is_inline: bool | None) -> None:
-        named = part.disposition.value
-        if named not in {"", "attachment", "inline"}:
-            raise MessageError(f"{part.what} has the disposition {named[:40]!r}: use 'attachment' or 'inline'")
-        disposition: Any = named or ("inline" if is_inline else None)
+        disposition: Any = part.disposition.value or ("inline" if is_inline else None)
         data = _message_bytes(part) if part.content_type.value.startswith("message/") else _bytes(part)
         if part.content_type.value == "message/rfc822" and part.content_id is None:
             self.attachments.append(Attachment.from_message(data, part.filename, disposition=disposition))
@@ -177,6 +175,8 @@ def _describe(message: object, what: str, *, is_root: bool = False) -> _Part:
             )
     content_type = _parameterized(found.get("content-type"), "text/plain", f"{what}'s Content-Type")
     disposition = _parameterized(found.get("content-disposition"), "", f"{what}'s Content-Disposition")
+    if disposition.value not in {"", "attachment", "inline"}:
+        raise MessageError(f"{what} has the disposition {disposition.value[:40]!r}: use 'attachment' or 'inline'")
     _refuse_others(disposition.parameters, _DISPOSITION_PARAMETERS, f"{what}'s Content-Disposition")
     encoding = found.get("content-transfer-encoding")
     content_id = found.get("content-id")
@@ -218,10 +218,9 @@ def _is_message(value: object) -> TypeGuard[ForeignMessage[Any, Any]]:
 
 
 def _payload(part: _Part) -> Any:
-    try:
-        return part.message.get_payload()
-    except Exception as error:  # it looks for a codec by whatever stands there, a NUL or a tuple included
-        raise MessageError(f"{part.what} has a charset that names none: use UTF-8") from error
+    # Not through get_payload: it decodes by whatever stands where the charset should, and replaces what it
+    # cannot decode.
+    return vars(part.message).get("_payload")
 
 
 def _children(part: _Part) -> list[object]:
@@ -239,11 +238,11 @@ def _bytes(part: _Part) -> bytes:
         raise MessageError(
             f"{part.what} ({part.content_type.value[:60]}) holds a {type(payload).__name__} instead of its content"
         )
+    # What was read from octets is ASCII, with the other octets as surrogates; what a program has set may be
+    # any text.
+    was_read = payload.isascii() or _SURROGATE.search(payload) is not None
     try:
-        if _SURROGATE.search(payload) is not None:  # octets beyond ASCII, as the library's parser keeps them
-            data = payload.encode("ascii", "surrogateescape")
-        else:
-            data = payload.encode(_charset(part))
+        data = payload.encode("ascii", "surrogateescape") if was_read else payload.encode(_charset(part))
     except UnicodeError:
         raise MessageError(f"{part.what} holds characters that its charset does not have: use UTF-8") from None
     return decode_transfer(data, part.encoding, part.what)
@@ -263,7 +262,13 @@ def _message_bytes(part: _Part) -> bytes:
     if isinstance(payload, list):
         inner = cast("list[object]", payload)
         if len(inner) == 1 and _is_message(inner[0]):
-            return _serialized(inner[0], part.what)
+            # RFC 2046 §5.2.1 forbids to encode it. Where that was done all the same, only base64 comes out of
+            # the library's parser as it went in.
+            if part.encoding == "quoted-printable":
+                raise MessageError(
+                    f"{part.what} is a message in quoted-printable, which RFC 2046 forbids: decode it by hand"
+                )
+            return decode_transfer(_serialized(inner[0], part.what), part.encoding, part.what)
     return _bytes(part)
 
 

@@ -1,7 +1,8 @@
 """Header fields: every one of them is put together, folded and checked here (RFC 5322 §2.2, RFC 2047).
 
-Whatever the values were checked for before, :func:`field` looks at each line once more, at the one place through which all
-of them reach the wire: a name, printable content, at most 998 octets. Nothing else writes a CRLF into a header.
+Whatever the values were checked for before, :func:`field` looks at each line once more, at the one place through
+which all of them reach the wire: a name, printable content, at most 998 octets. Nothing else writes a CRLF into a
+header.
 """
 
 from __future__ import annotations
@@ -50,18 +51,18 @@ _NOT_IN_UTF8_LINES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Fields in which an encoded word is no encoded word (RFC 2047 §5), and that no text of people stands in.
 _STRUCTURED = frozenset(
     {
-        "auto-submitted", "autocrypt", "arc-authentication-results", "arc-message-signature", "arc-seal", "authentication-results",
-        "dkim-signature", "errors-to", "feedback-id", "importance", "list-archive", "list-help", "list-owner", "list-post",
-        "list-subscribe", "original-message-id", "precedence", "priority", "received", "received-spf", "resent-date",
-        "resent-message-id", "sensitivity", "x-priority",
+        "auto-submitted", "autocrypt", "arc-authentication-results", "arc-message-signature", "arc-seal",
+        "authentication-results", "dkim-signature", "errors-to", "feedback-id", "importance", "list-archive",
+        "list-help", "list-owner", "list-post", "list-subscribe", "original-message-id", "precedence",
+        "priority", "received", "received-spf", "resent-date", "resent-message-id", "sensitivity", "x-priority",
     }
 )  # fmt: skip
 
 # What this writer writes itself, or what nobody but the last server or nobody at all may write.
 _RESERVED = frozenset(
     {
-        "bcc", "cc", "date", "from", "in-reply-to", "list-unsubscribe", "list-unsubscribe-post", "message-id", "mime-version",
-        "references", "reply-to", "resent-bcc", "return-path", "sender", "subject", "to",
+        "bcc", "cc", "date", "from", "in-reply-to", "list-unsubscribe", "list-unsubscribe-post", "message-id",
+        "mime-version", "references", "reply-to", "resent-bcc", "return-path", "sender", "subject", "to",
     }
 )  # fmt: skip
 
@@ -97,8 +98,8 @@ def custom(name: str, text: str) -> str:
     """Return a field that the user has named.
 
     Raises:
-        MessageError: As :func:`unstructured`, or the field is one that has its own place in a message or no place at all,
-            or it is a structured field and its text is not ASCII.
+        MessageError: As :func:`unstructured`, or the field is one that has its own place in a message or no place at
+            all, or it is a structured field and its text is not ASCII.
     """
     key = name.lower()
     if key in _RESERVED or key.startswith("content-"):
@@ -291,8 +292,8 @@ def _checked(name: str, lines: list[str], *, utf8: bool = False) -> str:
         # RFC 5322 §2.2.3: what follows a fold starts with white space, and is not white space alone.
         if not sound or not line.startswith(start) or line.isspace():
             raise MessageError(
-                f"the header field {name} cannot be sent: it would need a line of more than {_MAX_LINE} octets, or one that"
-                " is not printable. Shorten it, and remove what is not text"
+                f"the header field {name} cannot be sent: it would need a line of more than {_MAX_LINE} octets,"
+                " or one that is not printable. Shorten it, and remove what is not text"
             )
         start = " "
     return "\r\n".join(lines) + "\r\n"

@@ -15,10 +15,9 @@ _WORD = r"[A-Za-z0-9!#$&\-^_.+%'*`{|}~]+"  # a token of RFC 2045 §5.1
 _PARAMETER = re.compile(rf"; ({_WORD}=(?:{_WORD}|\"(?:[^\"\\]|\\.)*\"))")
 _MEDIA_TYPE = re.compile(rf"(?!multipart/)({_WORD}/{_WORD})((?:{_PARAMETER.pattern})*)", re.IGNORECASE)
 
-# What may stand in a quoted file name as it is. Not '"' and "\\", which readers unescape once, twice or never; not ";", which
-# some take for the end even there; not "%", "'"
-# and "*", which RFC 2231 gives a meaning; not "?", without which nothing looks like an encoded word; nor what no file system
-# has in a name.
+# What may stand in a quoted file name as it is. Not '"' and "\\", which readers unescape once, twice or
+# never; not ";", which some take for the end even there; not "%", "'" and "*", which RFC 2231 gives a
+# meaning; not "?", without which nothing looks like an encoded word; nor what no file system has in a name.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+(?: [A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+)*")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9!#$&()+,\-.=@\[\]^_`{}~]+")
 _MAX_PLAIN = 60
@@ -34,10 +33,11 @@ _SECTION = 54  # characters in one line after 'filename*99*=' and "UTF-8''"
 def attachment_headers(media_type: str, filename: str | None, disposition: str) -> str:
     """Return Content-Type and Content-Disposition of an attachment.
 
-    The name stands where RFC 2183 wants it, in Content-Disposition; if it is more than plain ASCII in the form of RFC 2231,
-    which Gmail, Apple Mail, Thunderbird and any Outlook of the last decade read. Older ones look into Content-Type, and find
-    an ASCII form of it there. That form does not stand beside the real one as ``filename=``, because half of the readers then
-    take it for the name; and it is no encoded word, which RFC 2047 §5 forbids in a parameter.
+    The name stands where RFC 2183 wants it, in Content-Disposition; if it is more than plain ASCII in the form of RFC
+    2231, which Gmail, Apple Mail, Thunderbird and any Outlook of the last decade read. Older ones look into
+    Content-Type, and find an ASCII form of it there. That form does not stand beside the real one as ``filename=``,
+    because half of the readers then take it for the name; and it is no encoded word, which RFC 2047 §5 forbids in a
+    parameter.
 
     Args:
         media_type: ``type/subtype``, parameters after it.

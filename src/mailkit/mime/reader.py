@@ -106,7 +106,8 @@ class _Header:
         self._set(field, tuple(parse_identifiers(field.text, field.name)))
 
     def read_targets(self, field: ForeignField) -> None:
-        # RFC 2369 §2: URLs in angle brackets, commas between them. A comma inside of the brackets belongs to the URL.
+        # RFC 2369 §2: URLs in angle brackets, commas between them. A comma inside of the brackets belongs to
+        # the URL.
         self._set(field, parse_identifiers(field.text.replace(">,", "> ").rstrip(", "), field.name))
 
     def read_one_click(self, field: ForeignField) -> None:

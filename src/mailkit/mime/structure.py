@@ -92,13 +92,14 @@ def _body(message: Message, *, eight_bit: bool) -> Part | None:
     if message.text is not None:
         forms.append(_text(message.text, "plain", eight_bit=eight_bit))
     if message.amp is not None:
-        # Before the HTML: whoever does not know AMP but shows the last form that it knows is not to stop short of it.
+        # Before the HTML: whoever does not know AMP but shows the last form that it knows is not to stop
+        # short of it.
         forms.append(_text(message.amp, "x-amp-html", eight_bit=eight_bit))
     if message.html is not None:
         forms.append(_text(message.html, "html", eight_bit=eight_bit))
     if message.calendar is not None:
-        # Outlook and Gmail show their buttons for a form of the text, not for an attached file, and only if the method is that
-        # of the object (RFC 6047 §2.4).
+        # Outlook and Gmail show their buttons for a form of the text, not for an attached file, and only if
+        # the method is that of the object (RFC 6047 §2.4).
         forms.append(_text(message.calendar.text, "calendar", message.calendar.method, eight_bit=eight_bit))
     if len(forms) > 1:
         return _multipart("alternative", forms)
@@ -134,8 +135,8 @@ def _attachment(attachment: Attachment, *, eight_bit: bool, binary: bool) -> Lea
     else:
         content = as_message(attachment, eight_bit=eight_bit)
         if content is None:
-            # RFC 2046 §5.2.1 forbids to encode a message, and to convert it would break its signatures. As a file it arrives
-            # whole, and every mail program opens it by its ending.
+            # RFC 2046 §5.2.1 forbids to encode a message, and to convert it would break its signatures. As a
+            # file it arrives whole, and every mail program opens it by its ending.
             media_type, filename = "application/octet-stream", filename or "message.eml"
             content = as_base64(attachment)
     header = attachment_headers(media_type, filename, attachment.disposition)
@@ -145,7 +146,8 @@ def _attachment(attachment: Attachment, *, eight_bit: bool, binary: bool) -> Lea
 
 
 def _is_unencoded(media_type: str) -> bool:
-    # message/global may be encoded (RFC 6532 §3.7); the other types of message must not (RFC 2046 §5.2, RFC 3464 §2.1).
+    # message/global may be encoded (RFC 6532 §3.7); the other types of message must not (RFC 2046 §5.2, RFC
+    # 3464 §2.1).
     return media_type.startswith("message/") and not media_type.startswith("message/global")
 
 

@@ -76,8 +76,8 @@ def has_long_line(data: bytes) -> bool:
 
 
 def _is_fragile(text: str) -> bool:
-    # What some agent on the way changes or misreads, although RFC 5322 allows it: white space at the end of a line, a line
-    # that begins with "From " (mbox), a lone dot (SMTP's own end of data).
+    # What some agent on the way changes or misreads, although RFC 5322 allows it: white space at the end of a
+    # line, a line that begins with "From " (mbox), a lone dot (SMTP's own end of data).
     return (
         " \n" in text
         or "\t\n" in text

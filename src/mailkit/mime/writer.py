@@ -119,8 +119,8 @@ def render(
     needs_smtputf8 = not header.isascii()
     if needs_smtputf8 and not smtputf8:
         raise UnsupportedFeatureError(
-            "an address in the header has a local part that is not ASCII, which needs a server with SMTPUTF8 (RFC 6531):"
-            " use another address, or another server",
+            "an address in the header has a local part that is not ASCII, which needs a server with SMTPUTF8"
+            " (RFC 6531): use another address, or another server",
             feature="smtputf8",
         )
     root = structure(message, eight_bit=eight_bit, binary=binary)
