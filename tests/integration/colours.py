@@ -37,6 +37,12 @@ class Post:
 
     def send(self, transport: str | Transport, *messages: Message, retry: RetryPolicy = _ONCE) -> list[Receipt]:
         """Send all messages, one after the other, through one mailer; the first error ends it."""
+        return self.send_each(transport, messages, retry=retry)
+
+    def send_each(
+        self, transport: str | Transport, messages: Iterable[Message], *, retry: RetryPolicy = _ONCE
+    ) -> list[Receipt]:
+        """As :meth:`send`; the next message is asked for when the one before it has been sent."""
         if self.colour == "blocking":
             with Mailer(transport, retry=retry) as mailer:
                 return [mailer.send(message) for message in messages]

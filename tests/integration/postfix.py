@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from attrs import frozen
 
 from .maildir import MaildirTree
-from .processes import HOST, Daemon, find_program, free_ports, require_root
+from .processes import HOST, Daemon, find_program, free_ports, require_root, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -271,6 +271,15 @@ class Postfix:
         """The names of the messages that are still waiting for delivery."""
         waiting = ("maildrop", "incoming", "active", "deferred", "hold")
         return [path.name for name in waiting for path in (self._root / "queue" / name).rglob("*") if path.is_file()]
+
+    def wait_for_empty_queue(self, *, seconds: float = 30.0) -> None:
+        """Wait until everything that was taken has been delivered.
+
+        Raises:
+            AssertionError: Something is still waiting.
+        """
+        if not wait_until(lambda: not self.queue(), seconds=seconds):
+            raise AssertionError(f"Postfix still holds {self.queue()} after {seconds} s")
 
     def stop(self) -> None:
         """Stop all its processes."""

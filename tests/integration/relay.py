@@ -88,6 +88,7 @@ class CuttingProxy:
         self._links: list[_Link] = []
         self._listener = socket.create_server((HOST, 0), backlog=128)
         self._listener.settimeout(0)
+        self._orders: deque[tuple[int, Literal["eof", "reset", "stall"]]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run, name="cutting proxy", daemon=True)
@@ -105,6 +106,17 @@ class CuttingProxy:
     ) -> None:
         self.close()
 
+    def end(self, connection: int, by: Literal["eof", "reset", "stall"] = "eof") -> None:
+        """End a connection now, wherever it is; it has ended when this returns.
+
+        Args:
+            connection: Its number, in the order in which they came.
+            by: As in :class:`Cut`.
+        """
+        self._orders.append((connection, by))
+        self._wake.sendall(b"!")
+        self.exchanges[connection].ended.wait()
+
     def close(self) -> None:
         """End all connections and stop."""
         self._wake.close()
@@ -116,8 +128,12 @@ class CuttingProxy:
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._woken:
-                    self._close_everything()
-                    return
+                    if not self._woken.recv(1):
+                        self._close_everything()
+                        return
+                    connection, by = self._orders.popleft()
+                    self._links[connection].end(by)
+                    continue
                 if key.fileobj is self._listener:
                     self._accept()
                 else:

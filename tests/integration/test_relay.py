@@ -170,6 +170,20 @@ def test_cuts_belong_to_connections_in_order(peer: Callable[[bytes], Peer]) -> N
     assert results == [WORDS, WORDS[:3], WORDS]
 
 
+@pytest.mark.parametrize("by", ["eof", "reset"])
+def test_connection_ended_on_demand(peer: Callable[[bytes], Peer], by: Literal["eof", "reset"]) -> None:
+    """The test itself can end one connection; the other goes on."""
+    server = peer(b"hello")
+    with CuttingProxy(server.port) as proxy, connected(proxy.port) as first, connected(proxy.port) as second:
+        assert (first.recv(5), second.recv(5)) == (b"hello", b"hello")
+        proxy.end(0, by)
+        assert read_all(first, bytearray()) == by
+        second.sendall(b"still here")
+        second.shutdown(socket.SHUT_WR)
+        assert read_all(second, bytearray()) == "eof"
+        assert sorted(server.wait_for(2)) == [b"", b"still here"]
+
+
 def test_full_buffers_in_both_directions_do_not_lock_the_proxy(peer: Callable[[bytes], Peer]) -> None:
     """Four megabytes each way at once arrive unchanged, though each side writes before it reads."""
     data = WORDS * 8192
