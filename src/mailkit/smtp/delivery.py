@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mailkit.errors import DeliveryError
+from mailkit.errors import DeliveryError, ProtocolError
 from mailkit.receipt import RecipientResult
 from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
@@ -250,10 +250,10 @@ class Delivery:
             deadline = self._conversation.content_deadline()
             while not transaction.is_complete:
                 await self._conversation.read(deadline)
-        except DeliveryError:
-            await self._hear_last_words()
+        except DeliveryError as error:
+            explained = await self._explained(error)
             if not transaction.is_complete:
-                raise
+                raise explained from error.__cause__
 
     def _queue(self, transaction: Transaction, piece: bytes, *, last: bool) -> None:
         if self._chunking:
@@ -272,17 +272,19 @@ class Delivery:
             in_flight = MAX_CHUNKS_IN_FLIGHT if self._pipelining else 0
             while self._chunking and self._engine.awaiting > in_flight:
                 await self._conversation.read(self._conversation.deadline(self._options.timeouts.command))
-        except DeliveryError:
-            await self._hear_last_words()
+        except DeliveryError as error:
+            explained = await self._explained(error)
             if not transaction.is_refused:
-                raise
+                raise explained from error.__cause__
         if transaction.is_refused:
             self._conversation.is_usable = False
             return False
         return True
 
-    async def _hear_last_words(self) -> None:
-        """Read on where the connection broke: often the server has said why, which is worth more than a broken pipe."""
+    async def _explained(self, error: DeliveryError) -> DeliveryError:
+        """Read on where writing failed: often the server has said why, which is worth more than a broken pipe."""
         self._conversation.is_usable = False
         with suppress(DeliveryError):
             await self._conversation.read_waiting()
+        broken = self._engine.broken
+        return broken if isinstance(broken, ProtocolError) else error

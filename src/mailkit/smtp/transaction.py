@@ -136,7 +136,7 @@ class Transaction:
                 if reply is None or (answer is not None and answer.is_positive):
                     what, reply = Awaited.CONTENT, answer
             if reply is None:
-                phase = Awaited.CONTENT if committed else self._awaited(rcpt)
+                phase = Awaited.CONTENT if committed else self._awaited()
                 results.append(RecipientResult(recipient.addr_spec, status=unanswered, phase=phase.value))
             else:
                 results.append(_result(recipient.addr_spec, _status(what, reply, committed=committed), what, reply))
@@ -149,11 +149,11 @@ class Transaction:
             return Awaited.RCPT, rcpt
         return self._refusal or (Awaited.CONTENT, None)
 
-    def _awaited(self, rcpt: Reply | None) -> Awaited:
-        """Return what a recipient without an answer was waiting for."""
+    def _awaited(self) -> Awaited:
+        """Return the first thing that has no answer."""
         if not self._mail_accepted:
             return Awaited.MAIL
-        if rcpt is None:
+        if None in self._rcpt:
             return Awaited.RCPT
         return Awaited.CONTENT if self._data_accepted else Awaited.DATA
 

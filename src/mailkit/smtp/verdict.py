@@ -28,7 +28,8 @@ def verdict(delivered: Delivered, *, transport: str, message_id: str) -> Receipt
         )
     error = _error(delivered, transport)
     error.recipients = results
-    error.phase = error.phase or next((result.phase for result in results if result.phase), None)
+    decided = [result for result in results if result.code is not None]  # the server's word says more than its silence
+    error.phase = error.phase or next((result.phase for result in (*decided, *results) if result.phase), None)
     error.transport = transport
     error.message_id = message_id
     error.__cause__ = delivered.error
