@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from typing import TYPE_CHECKING, Final
 
 from mailkit._version import __version__
-from mailkit.errors import ConfigurationError, DeliveryError, MailkitError, MessageError
+from mailkit.errors import DeliveryError, MailkitError, MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,16 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # sysexits.h, so that scripts can tell what to do from the exit status alone.
-EX_USAGE: Final = 64
 EX_DATAERR: Final = 65
 EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75
 EX_CONFIG: Final = 78
-
-_EXIT_STATUS: Final = (
-    (ConfigurationError, EX_CONFIG),
-    (MessageError, EX_DATAERR),
-)
 
 _URL_HELP: Final = "the transport's URL; better kept in MAILKIT_URL, where other users of this machine cannot see it"
 
@@ -34,12 +29,16 @@ _URL_HELP: Final = "the transport's URL; better kept in MAILKIT_URL, where other
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: done. 65: the message is wrong. 69: refused for good, or unknown. 75: not now, try again later. 78: bad settings.
+    0: done. 65: the message is wrong. 69: refused for good, or unknown. 75: not now, try again later. 78: wrong
+    settings, credentials or host name.
 
     Args:
         arguments: The words after the program's name; ``sys.argv`` where None.
     """
     parsed = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than mail
     try:
         run = {"send": _send, "verify": _verify, "demo": _demo}[parsed.command]
         run(parsed)
@@ -51,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_status(error: MailkitError) -> int:
     if isinstance(error, DeliveryError):
-        return EX_UNAVAILABLE if error.outcome == "rejected" or not error.retryable else EX_TEMPFAIL
-    return next((status for kind, status in _EXIT_STATUS if isinstance(error, kind)), EX_USAGE)
+        if error.cause == "configuration":
+            return EX_CONFIG
+        return EX_TEMPFAIL if error.retryable else EX_UNAVAILABLE
+    return EX_DATAERR if isinstance(error, MessageError) else EX_CONFIG
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +88,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, example: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],  # pyright: ignore[reportPrivateUsage]
+    name: str,
+    summary: str,
+    example: str,
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,
@@ -119,10 +123,18 @@ def _message(parsed: argparse.Namespace) -> Message:
         bcc=parsed.bcc,
         reply_to=parsed.reply_to,
         subject=parsed.subject,
-        text=sys.stdin.read() if parsed.text == "-" else parsed.text,
+        text=_standard_input() if parsed.text == "-" else parsed.text,
         html=parsed.html,
         attachments=[Attachment.from_path(path) for path in parsed.attach],
     )
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        msg = f"standard input is not {error.encoding} text: convert it, or attach the file with --attach"
+        raise MessageError(msg) from None
 
 
 def _verify(parsed: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ _NO_RCPT_PARAMETERS = RcptParameters()
 
 
 def _reverse_path(value: str | Address | None) -> Address | None:
-    return None if value is None or value in {"", "<>"} else Address.coerce(value)
+    return None if value is None or (isinstance(value, str) and value in {"", "<>"}) else Address.coerce(value)
 
 
 def _forward_paths(values: str | Address | Iterable[str | Address]) -> tuple[Address, ...]:
@@ -54,7 +54,7 @@ class Envelope:
     rcpt_to: tuple[Address, ...] = field(converter=_forward_paths)
     mail_parameters: MailParameters = field(default=_NO_MAIL_PARAMETERS, kw_only=True)
     rcpt_parameters: RcptParameters = field(default=_NO_RCPT_PARAMETERS, kw_only=True)
-    exceptions: Mapping[str, RcptParameters] = field(factory=dict, kw_only=True, hash=False)
+    exceptions: Mapping[str, RcptParameters] = field(factory=dict[str, RcptParameters], kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.rcpt_to:

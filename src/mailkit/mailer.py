@@ -6,7 +6,7 @@ Both hold a :class:`mailkit.post.Post`, which is written once. :class:`Mailer` s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Self
 
 from mailkit.edge import run_sync
@@ -15,7 +15,7 @@ from mailkit.policies.retry import RetryPolicy
 from mailkit.post import Post
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
     from types import TracebackType
 
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMailer", "Mailer"]
 
 
-def _check_parallelism(connections: int, window: int | None) -> None:
-    if connections < 1 or (window is not None and window < 1):
-        msg = "connections and window are whole numbers of at least 1"
+def _check_timeout(seconds: object) -> None:
+    if not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        msg = f"timeout={seconds!r} is not a positive, finite number of seconds: nothing may hang for ever"
         raise ConfigurationError(msg)
+
+
+def _check_many(messages: object, connections: object, window: object) -> None:
+    if not isinstance(messages, Iterable | AsyncIterable):
+        msg = f"send_many takes an iterable of messages, not one {type(messages).__name__}: use send for one message"
+        raise ConfigurationError(msg)
+    for name, value in (("connections", connections), ("window", window)):
+        if not (isinstance(value, int) and value >= 1) and (name, value) != ("window", None):
+            msg = f"{name}={value!r} is not a whole number of at least 1"
+            raise ConfigurationError(msg)
 
 
 class Mailer:
@@ -51,8 +61,8 @@ class Mailer:
             else.
 
     Raises:
-        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first
-            message.
+        ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive. Nothing is connected
+            to before the first message.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class Mailer:
     ) -> None:
         from mailkit.edge.blocking import BlockingEdge
 
+        _check_timeout(timeout)
         self._post = Post(transport, BlockingEdge(timeout=timeout), retry, defaults)
 
     @property
@@ -91,7 +102,7 @@ class Mailer:
         connections: int = 1,
         window: int | None = None,
         on_progress: Callable[[Progress], object] | None = None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Send a stream of messages, however long, in constant memory.
 
         Args:
@@ -104,14 +115,17 @@ class Mailer:
         Returns:
             One outcome for each message, in input order. A bad message is an outcome too, and never stops the rest.
 
+            Breaking off early leaves what was not yet written unsent. ``contextlib.closing``, or ``aclosing`` around
+            the AsyncMailer's, does so at a moment of your choice.
+
         Raises:
-            ConfigurationError: `connections` or `window` is not positive.
+            ConfigurationError: `messages` cannot be iterated over, or `connections` or `window` is not positive.
         """
-        _check_parallelism(connections, window)
+        _check_many(messages, connections, window)
         return self._step(self._post.send_many(_each(messages), connections, window, on_progress))
 
     @staticmethod
-    def _step(outcomes: AsyncGenerator[Outcome, None]) -> Iterator[Outcome]:
+    def _step(outcomes: AsyncGenerator[Outcome, None]) -> Generator[Outcome, None, None]:
         try:
             while True:
                 try:
@@ -176,8 +190,8 @@ class AsyncMailer:
             else.
 
     Raises:
-        ConfigurationError: There is no transport, or its URL is wrong. Nothing is connected to before the first
-            message.
+        ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive. Nothing is connected
+            to before the first message.
     """
 
     def __init__(
@@ -190,6 +204,7 @@ class AsyncMailer:
     ) -> None:
         from mailkit.edge.anyio import AnyioEdge
 
+        _check_timeout(timeout)
         self._post = Post(transport, AnyioEdge(timeout=timeout), retry, defaults)
 
     @property
@@ -216,7 +231,7 @@ class AsyncMailer:
         connections: int = 1,
         window: int | None = None,
         on_progress: Callable[[Progress], object] | None = None,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """Send a stream of messages, however long, in constant memory.
 
         Args:
@@ -229,10 +244,13 @@ class AsyncMailer:
         Returns:
             One outcome for each message, in input order. A bad message is an outcome too, and never stops the rest.
 
+            Breaking off early leaves what was not yet written unsent. ``contextlib.closing``, or ``aclosing`` around
+            the AsyncMailer's, does so at a moment of your choice.
+
         Raises:
-            ConfigurationError: `connections` or `window` is not positive.
+            ConfigurationError: `messages` cannot be iterated over, or `connections` or `window` is not positive.
         """
-        _check_parallelism(connections, window)
+        _check_many(messages, connections, window)
         return self._post.send_many(_each(messages), connections, window, on_progress)
 
     async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
@@ -271,8 +289,12 @@ class AsyncMailer:
 
 async def _each(messages: Iterable[Message] | AsyncIterable[Message]) -> AsyncGenerator[Message, None]:
     if isinstance(messages, AsyncIterable):
-        async for message in messages:
-            yield message
+        try:
+            async for message in messages:
+                yield message
+        finally:
+            if isinstance(messages, AsyncGenerator):  # nobody else can await its end
+                await messages.aclose()
     else:
         for message in messages:
             yield message

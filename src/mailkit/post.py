@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from mailkit.transport import Transport
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -75,9 +76,7 @@ class Post:
 
     def channel(self) -> Channel:
         """Return the channel of the transport in force; it opens with the first message."""
-        if self._closed:
-            msg = "this mailer is closed: make a new one, or close it later"
-            raise ConfigurationError(msg)
+        self._refuse_if_closed()
         transport = self.transport if _override is None else _override
         channel = self._channels.get(id(transport))
         if channel is None:
@@ -86,7 +85,13 @@ class Post:
                 channel = RetryChannel(channel, self._retry, self._edge)
             # Opening does no I/O, so of two threads that come here at once one just loses its channel.
             channel = self._channels.setdefault(id(transport), channel)
+            self._refuse_if_closed()  # by another thread, which may have seen no channel just before this one was there
         return channel
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            msg = "this mailer is closed: make a new one, or close it later"
+            raise ConfigurationError(msg)
 
     def complete(self, message: Message) -> Message:
         """Fill in what the message leaves open; the same Date and Message-ID serve every attempt."""
@@ -109,7 +114,7 @@ class Post:
 
     async def send_many(
         self,
-        messages: AsyncIterator[Message],
+        messages: AsyncGenerator[Message, None],
         connections: int,
         window: int | None,
         on_progress: Callable[[Progress], object] | None,
@@ -127,12 +132,19 @@ class Post:
                 yield item
 
         done = failed = 0
-        async for outcome in self.channel().send_many(completed(), connections=connections, window=window):
-            mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
-            done, failed = done + 1, failed + (not mine.ok)
-            if on_progress is not None:
-                on_progress(Progress(done=done, failed=failed, latest=mine))
-            yield mine
+        # Whoever breaks off early closes all of this at once, from the outside to the source, not when garbage is
+        # collected: trio forbids to wait then.
+        async with (
+            aclosing(messages),
+            aclosing(completed()) as items,
+            aclosing(self.channel().send_many(items, connections=connections, window=window)) as outcomes,
+        ):
+            async for outcome in outcomes:
+                mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
+                done, failed = done + 1, failed + (not mine.ok)
+                if on_progress is not None:
+                    on_progress(Progress(done=done, failed=failed, latest=mine))
+                yield mine
 
     async def verify(self) -> ServerInfo:
         """Connect without sending."""

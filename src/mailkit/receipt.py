@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from attrs import field, frozen
 
@@ -14,9 +14,10 @@ from mailkit.errors import (
     RejectedError,
     TransientError,
 )
+from mailkit.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mailkit.message import Message
 
@@ -24,6 +25,8 @@ __all__ = ["Outcome", "Progress", "Receipt", "RecipientResult", "Status"]
 
 Status = Literal["accepted", "deferred", "rejected", "not_sent", "unknown"]
 """What became of a message for one recipient; see ``mailkit.errors.DeliveryOutcome``."""
+
+_WORST_FIRST: Final[tuple[Status, ...]] = ("unknown", "rejected", "deferred", "not_sent", "accepted")
 
 
 @frozen
@@ -97,8 +100,8 @@ class Receipt:
         """Return the receipt if every recipient was accepted.
 
         Raises:
-            RejectedError: A recipient was rejected for good.
-            OutcomeUnknownError: For a recipient the outcome is unknown (and none was rejected).
+            OutcomeUnknownError: For a recipient the outcome is unknown.
+            RejectedError: A recipient was rejected for good (and nothing worse happened).
             TransientError: A recipient was deferred or not sent to (and nothing worse happened).
         """
         missed = [result for result in self.recipients if result.status != "accepted"]
@@ -113,6 +116,9 @@ class Receipt:
         )
 
 
+_ERRORS: Final[Mapping[Status, type[DeliveryError]]] = {"unknown": OutcomeUnknownError, "rejected": RejectedError}
+
+
 def error_for_recipients(
     missed: Iterable[RecipientResult],
     what: str,
@@ -121,19 +127,24 @@ def error_for_recipients(
     attempts: int = 1,
     message_id: str | None = None,
 ) -> DeliveryError:
-    """Return the error that says the worst of what became of `missed`."""
+    """Return the error that says the worst of what became of `missed`, at least one recipient."""
     results = tuple(missed)
     statuses = {result.status for result in results}
+    # "unknown" before "rejected": who sends again after this must know first that a copy may be on its way.
+    worst = min(results, key=lambda result: _WORST_FIRST.index(result.status))
     message = f"{what}: " + "; ".join(map(str, results))
-    if "unknown" in statuses:
-        kind: type[DeliveryError] = OutcomeUnknownError
-    elif "rejected" in statuses:
-        kind = RejectedError
-    else:
-        kind = TransientError
+    kind = _ERRORS.get(worst.status, TransientError)
     outcome: DeliveryOutcome | None = "not_sent" if statuses == {"not_sent"} else None
     return kind(
-        message, outcome=outcome, recipients=results, transport=transport, attempts=attempts, message_id=message_id
+        message,
+        outcome=outcome,
+        phase=worst.phase,
+        retry_after=max((each.retry_after for each in results if each.retry_after is not None), default=None),
+        recipients=results,
+        reply=None if worst.code is None else Reply(worst.code, worst.text, enhanced_code=worst.enhanced_code),
+        transport=transport,
+        attempts=attempts,
+        message_id=message_id,
     )
 
 

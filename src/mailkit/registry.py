@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mailkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from mailkit.transport import Transport
     from mailkit.transport_url import TransportURL
 
@@ -49,13 +51,22 @@ def transport_class(scheme: str) -> FromURL:
         return found  # type: ignore[no-any-return]
     for entry_point in _entry_points():
         if entry_point.name == scheme:
-            try:
-                return entry_point.load()  # type: ignore[no-any-return]
-            except (ImportError, AttributeError) as error:
-                msg = f"{scheme}:// is served by {entry_point.value}, which cannot be imported: {error}"
-                raise ConfigurationError(msg) from error
+            return _load(scheme, entry_point)
     msg = f"no transport serves {scheme}://; known are: {', '.join(schemes())}"
     raise ConfigurationError(msg)
+
+
+def _load(scheme: str, entry_point: EntryPoint) -> FromURL:
+    served = f"{scheme}:// is served by {entry_point.value}"
+    try:
+        found: Any = entry_point.load()
+    except Exception as error:  # a module of somebody else's may fail in any way
+        msg = f"{served}, which cannot be imported ({type(error).__name__}: {error}): install or repair its package"
+        raise ConfigurationError(msg) from error
+    if not callable(getattr(found, "from_url", None)):
+        msg = f"{served}, which has no from_url: its package is not written for this version of mailkit"
+        raise ConfigurationError(msg)
+    return found  # type: ignore[no-any-return]
 
 
 def schemes() -> tuple[str, ...]:

@@ -109,7 +109,8 @@ class Capabilities:
             wanted = used(message)
             if wanted > getattr(self, feature):
                 raise _unsupported(feature, wanted, getattr(self, feature), transport)
-        if not self.smtputf8 and envelope.needs_smtputf8:
+        named = (message.from_, message.sender, *message.reply_to)  # in the header, whoever the envelope names
+        if not self.smtputf8 and (envelope.needs_smtputf8 or any(each and each.needs_smtputf8 for each in named)):
             raise _unsupported("smtputf8", 1, 0, transport)
 
 

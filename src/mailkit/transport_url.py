@@ -69,31 +69,20 @@ class TransportURL:
             msg = 'a transport URL looks like "smtp://user:password@mail.example.com": there is no scheme before "://"'
             raise ConfigurationError(msg)
         scheme = scheme.lower()
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-            query = tuple(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)) if parts.query else ()
-            host = unquote(parts.hostname or "", errors="strict")
-            username = None if parts.username is None else unquote(parts.username, errors="strict")
-            password = None if parts.password is None else Secret(unquote(parts.password, errors="strict"))
-        except ValueError:
+        url = _split(scheme, text)
+        if url is None:
             msg = (
                 f"the {scheme}:// URL is malformed: check the port (1 to 65535), the brackets of an IPv6 address and "
-                "the percent-encoding of user, password and parameters"
+                'the percent-encoding of user, password and parameters: "@" is "%40", "/" "%2F", "?" "%3F", "#" "%23"'
             )
-            raise ConfigurationError(msg) from None
-        if port == 0 or parts.fragment or "@" in host or not host.isprintable():
-            msg = f'the {scheme}:// URL is malformed: percent-encode "@", "/", "?" and "#" in user and password'
             raise ConfigurationError(msg)
-        return cls(
-            scheme=scheme,
-            username=username,
-            password=password,
-            host=host,
-            port=port,
-            path=unquote(parts.path),
-            query=query,
-        )
+        if _names_two_hosts(url):
+            msg = (
+                f'the {scheme}:// URL has what looks like a host and its port before the "@": if they are a user and a '
+                'password, percent-encode one digit of the password (1 is "%31")'
+            )
+            raise ConfigurationError(msg)
+        return url
 
     def parameters(self, **known: Callable[[str], Any]) -> dict[str, Any]:
         """Return the query's parameters, each read by the function of its name.
@@ -134,3 +123,39 @@ class TransportURL:
             if value:
                 msg = f"{self.scheme}:// takes no {name}: leave it out"
                 raise ConfigurationError(msg)
+
+
+def _split(scheme: str, text: str) -> TransportURL | None:
+    # None rather than an error: the standard library's names a part of the URL, which may be one of the password.
+    try:
+        parts = urlsplit(text)
+        url = TransportURL(
+            scheme=scheme,
+            username=_decoded(parts.username),
+            password=None if parts.password is None else Secret(unquote(parts.password, errors="strict")),
+            host=unquote(parts.hostname or "", errors="strict"),
+            port=parts.port,
+            path=unquote(parts.path, errors="strict"),
+            query=_query(parts.query),
+        )
+    except ValueError:
+        return None
+    # RFC 3986 §3.2.1: an "@" before the host's is percent-encoded, or two readers could find two hosts.
+    is_ambiguous = parts.netloc.count("@") > 1 or "@" in parts.query or "#" in text
+    return None if is_ambiguous or url.port == 0 or "@" in url.host or not url.host.isprintable() else url
+
+
+def _decoded(text: str | None) -> str | None:
+    return None if text is None else unquote(text, errors="strict")
+
+
+def _query(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict")) if text else ()
+
+
+def _names_two_hosts(url: TransportURL) -> bool:
+    # A port of "25@evil.test" from somewhere else turns "smtp://mx.test:25" into a login at evil.test.
+    before = (url.username or "").lower()
+    port = "" if url.password is None else url.password.reveal()
+    is_host = before == "localhost" or ("." in before and "@" not in before)
+    return is_host and port.isdigit() and len(port) <= len("65535")

@@ -22,8 +22,7 @@ def transport_from_url(text: str) -> Transport:
 
     Raises:
         ConfigurationError: The URL is malformed, its scheme unknown, or a part of it wrong. The URL is not repeated in
-            the
-            message: it may hold a secret.
+            the message: it may hold a secret.
     """
     url = TransportURL.parse(text)
     return transport_class(url.scheme).from_url(url)

@@ -7,13 +7,14 @@ themselves, so the numbers here are the numbers on the wire.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
-from mailkit.receipt import Outcome, Receipt, error_for_recipients
+from mailkit.policies.attempts import Attempts
+from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Channel
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from tenacity.stop import stop_base
     from tenacity.wait import wait_base
 
-    from mailkit.address import Address
     from mailkit.edge import Edge
     from mailkit.message import Message
-    from mailkit.receipt import RecipientResult, Status
+    from mailkit.receipt import Status
     from mailkit.transport import ServerInfo
 
 __all__ = ["RetryChannel", "RetryPolicy"]
+
+_CERTAINLY_NOT: Final[frozenset[Status]] = frozenset(("not_sent", "deferred"))
+_PERHAPS_NOT: Final[frozenset[Status]] = frozenset(("not_sent", "deferred", "unknown"))
 
 
 @frozen(kw_only=True)
@@ -77,15 +80,12 @@ class RetryPolicy:
     @property
     def undecided(self) -> frozenset[Status]:
         """What must have become of a recipient for another attempt."""
-        if self.on_unknown == "retry":
-            return frozenset(("not_sent", "deferred", "unknown"))
-        return frozenset(("not_sent", "deferred"))
+        return _PERHAPS_NOT if self.on_unknown == "retry" else _CERTAINLY_NOT
 
     def allows(self, error: DeliveryError) -> bool:
-        """Whether the error by itself allows another attempt, for the recipients that are still undecided."""
-        if error.outcome == "unknown":
-            return self.on_unknown == "retry"
-        return error.retryable or (error.outcome == "rejected" and bool(error.recipients))
+        """Whether the error leaves another attempt open, for the recipients that are still undecided."""
+        # A rejection or a doubt stands for its own recipients; beside them others may only have been deferred.
+        return error.retryable or error.outcome in {"rejected", "unknown"}
 
 
 class RetryChannel(Channel):
@@ -159,12 +159,19 @@ class RetryChannel(Channel):
         Raises:
             DeliveryError: Nobody was accepted.
         """
-        attempts = _Attempts(envelope, self._policy, self._edge.now())
+        attempts = Attempts(envelope, self._policy, self._edge.now())
         latest = first or await _attempt(deliver, envelope)
         while (rest := attempts.enter(latest, self._edge.now())) is not None:
-            await self._edge.sleep(attempts.pause)
-            latest = await _attempt(deliver, rest)
-        return attempts.conclude(latest)
+            try:
+                await self._edge.sleep(attempts.pause)
+                latest = await _attempt(deliver, rest)
+            except MailkitError as error:
+                # The message has become unfit meanwhile, a file of it has gone: what was reached before still stands.
+                return attempts.broken_off(error)
+            except BaseException as interruption:
+                attempts.annotate(interruption)
+                raise
+        return attempts.conclude()
 
 
 async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: Envelope) -> Receipt | DeliveryError:
@@ -172,109 +179,3 @@ async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: 
         return await deliver(envelope)
     except DeliveryError as error:
         return error
-
-
-class _Attempts:
-    """What the attempts at one message have brought so far.
-
-    Args:
-        envelope: Who gets the message.
-        policy: How often to try.
-        started: When the first attempt began, on the edge's clock.
-    """
-
-    def __init__(self, envelope: Envelope, policy: RetryPolicy, started: float) -> None:
-        self._envelope = envelope
-        self._policy = policy
-        self._started = started
-        self._results: dict[str, RecipientResult] = {}
-        self._receipt: Receipt | None = None
-        self._number = 0
-        self._waited = 0.0
-        self.pause: float = 0.0
-
-    def enter(self, latest: Receipt | DeliveryError, now: float) -> Envelope | None:
-        """Enter how an attempt ended; return for whom to try again after `pause` seconds, or None to end it here."""
-        self._number += 1
-        self._results |= {result.address: result for result in latest.recipients}
-        error: DeliveryError | None = None
-        if isinstance(latest, Receipt):
-            # The first receipt names the message; a later one only adds recipients to it.
-            self._receipt = self._receipt or latest
-        else:
-            error = latest
-        undecided = self._undecided()
-        if not undecided or self._number >= self._policy.attempts or not (error is None or self._policy.allows(error)):
-            return None
-        return self._next(undecided, error, now)
-
-    def _undecided(self) -> tuple[Address, ...]:
-        return tuple(
-            path
-            for path in self._envelope.rcpt_to
-            if path.addr_spec not in self._results or self._results[path.addr_spec].status in self._policy.undecided
-        )
-
-    def _next(self, undecided: tuple[Address, ...], error: DeliveryError | None, now: float) -> Envelope | None:
-        state = self._as_tenacity(error, now)
-        pause = max(float((self._policy.wait or _full_jitter())(state)), (error and error.retry_after) or 0.0)
-        deadline = self._policy.deadline
-        remaining = float("inf") if deadline is None else deadline - (now - self._started)
-        # Whoever asked to be left alone for longer than there is time is left alone.
-        floors = {path: self._floor(path) for path in undecided}
-        paths = tuple(path for path in undecided if floors[path] <= remaining)
-        pause = max([pause, *(floors[path] for path in paths)])
-        state.upcoming_sleep = pause
-        if not paths or pause > remaining or (self._policy.stop is not None and self._policy.stop(state)):
-            return None
-        self.pause = pause
-        self._waited += pause
-        return evolve(self._envelope, rcpt_to=paths)
-
-    def _floor(self, path: Address) -> float:
-        result = self._results.get(path.addr_spec)
-        return (result and result.retry_after) or 0.0
-
-    def _as_tenacity(self, error: DeliveryError | None, now: float) -> Any:
-        """Return what tenacity's wait and stop objects look at, on the edge's clock."""
-        from tenacity import AsyncRetrying, Future, RetryCallState  # only when something went wrong
-
-        state: Any = RetryCallState(AsyncRetrying(), None, (), {})
-        state.start_time = self._started
-        state.attempt_number = self._number
-        state.idle_for = self._waited
-        state.outcome = Future(self._number)
-        state.outcome.set_result(None) if error is None else state.outcome.set_exception(error)
-        state.outcome_timestamp = now
-        return state
-
-    def conclude(self, latest: Receipt | DeliveryError) -> Receipt:
-        """Merge what the attempts brought: a receipt if anybody was accepted, else the error that says the worst.
-
-        Raises:
-            DeliveryError: Nobody was accepted.
-        """
-        if self._number == 1 and isinstance(latest, Receipt):
-            return latest
-        paths = (path.addr_spec for path in self._envelope.rcpt_to)
-        merged = tuple(self._results[path] for path in paths if path in self._results)
-        if self._receipt is not None:
-            return evolve(self._receipt, recipients=merged, attempts=self._number)
-        if isinstance(latest, Receipt):  # pragma: no cover - it would be the receipt above
-            return latest
-        if {result.status for result in merged} == {result.status for result in latest.recipients}:
-            latest.recipients = merged
-            latest.attempts = self._number
-            raise latest
-        # An earlier attempt decided some recipients for good, which the last error does not know of.
-        name = latest.transport or "the transport"
-        worst = error_for_recipients(
-            merged, str(latest), transport=name, attempts=self._number, message_id=latest.message_id
-        )
-        raise worst from latest
-
-
-def _full_jitter() -> wait_base:
-    from tenacity import wait_random_exponential
-
-    return wait_random_exponential(multiplier=0.5, max=10)

@@ -121,9 +121,7 @@ class SMTP:
         _one_of("tls", self.tls, (None, "starttls", "implicit", "opportunistic", "insecure"))
         _one_of("protocol", self.protocol, ("smtp", "lmtp"))
         _one_of("recipients", self.recipients, ("any", "all"))
-        if self.port is not None and not 1 <= self.port <= 65535:
-            msg = f"{self.port} is no port: use a number from 1 to 65535"
-            raise ConfigurationError(msg)
+        _check_port(self.port)
         if self.ehlo_name is not None:
             check_ehlo_name(self.ehlo_name)
         if (self.username is None) != (self.password is None and self.token is None):
@@ -258,6 +256,12 @@ class SMTP:
         scheme = "smtps" if self.security == "implicit" and self.protocol == "smtp" else self.protocol
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.effective_port}"
+
+
+def _check_port(port: object) -> None:
+    if port is not None and not (isinstance(port, int) and 1 <= port <= 65535):
+        msg = f"{port!r} is no port: use a number from 1 to 65535"
+        raise ConfigurationError(msg)
 
 
 def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
