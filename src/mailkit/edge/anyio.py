@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailkit.edge.base import TLS, Stream
+    from mailkit.edge.records import Answer, NameServers, Record
 
 __all__ = ["AnyioEdge"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Record")
 
 
 class AnyioEdge:
@@ -52,11 +54,33 @@ class AnyioEdge:
         """Seconds on a clock that never goes back, the same in every event loop."""
         return time.monotonic()
 
-    async def connect_tcp(self, host: str, port: int, *, deadline: float, source_address: str | None = None) -> Stream:
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        *,
+        deadline: float,
+        source_address: str | Sequence[str] | None = None,
+        addresses: Sequence[str] = (),
+    ) -> Stream:
         """Connect to the first of the host's addresses that answers."""
         return await connect_tcp(
-            self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address
+            self._waiter,
+            self._contexts,
+            host,
+            port,
+            deadline=deadline,
+            source_address=source_address,
+            addresses=addresses,
         )
+
+    async def resolve_records(
+        self, name: str, kind: type[R], *, deadline: float, name_servers: NameServers | None = None
+    ) -> Answer[R]:
+        """Ask the name servers for the records of a name."""
+        from mailkit.edge.lookup import resolve_records
+
+        return await resolve_records(self._waiter, name, kind, deadline=deadline, name_servers=name_servers)
 
     async def connect_unix(self, path: Path, *, deadline: float) -> Stream:
         """Connect to a UNIX domain socket."""

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from mailkit.edge.records import Answer, NameServers, Record
     from mailkit.secret import Secret
 
 __all__ = ["TLS", "Edge", "Lock", "Slots", "Stream", "TLSInfo", "run_sync"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Record")
 
 
 @frozen(kw_only=True)
@@ -182,14 +184,45 @@ class Edge(Protocol):
         port: int,
         *,
         deadline: float,
-        source_address: str | None = None,
+        source_address: str | Sequence[str] | None = None,
+        addresses: Sequence[str] = (),
     ) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of the host's addresses that answers (RFC 8305), TCP_NODELAY set.
+
+        Args:
+            host: The host's name or address.
+            port: Its port.
+            deadline: When to give up.
+            source_address: This machine's address to connect from; of several, the first of the destination's family.
+            addresses: The host's IP addresses, in the order in which to try them, where they have been looked up
+                already.
 
         Raises:
             ConfigurationError: `host`, `port` or `source_address` cannot be one.
             ConnectError: No such name, or a `source_address` that cannot be used (``cause="configuration"``), or no
                 address can be reached.
+            DeliveryTimeout: None answered before the deadline.
+        """
+        ...
+
+    def resolve_records(
+        self, name: str, kind: type[R], *, deadline: float, name_servers: NameServers | None = None
+    ) -> Coroutine[Any, Any, Answer[R]]:
+        """Ask the name servers for the records of a name, such as ``resolve_records("example.com", MX, …)``.
+
+        Search domains and the hosts file play no part. That there is no such name or no such record is an
+        answer; see :class:`mailkit.edge.records.Answer`.
+
+        Args:
+            name: The name, in ASCII (A-labels where it is international).
+            kind: A, AAAA, MX, SRV, TLSA or TXT of :mod:`mailkit.edge.records`.
+            deadline: When to give up.
+            name_servers: Whom to ask; the system's where None.
+
+        Raises:
+            ConfigurationError: `name` cannot be one.
+            ConnectError: No name server gave an answer that can be used (SERVFAIL, REFUSED, unreachable; transient), or
+                the system has none (``cause="configuration"``). The phase is ``"resolve"``.
             DeliveryTimeout: None answered before the deadline.
         """
         ...

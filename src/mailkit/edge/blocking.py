@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailkit.edge.base import TLS, Stream
+    from mailkit.edge.records import Answer, NameServers, Record
 
 __all__ = ["BlockingEdge"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Record")
 
 
 class BlockingEdge:
@@ -51,10 +53,32 @@ class BlockingEdge:
         return time.monotonic()
 
     def connect_tcp(
-        self, host: str, port: int, *, deadline: float, source_address: str | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        deadline: float,
+        source_address: str | Sequence[str] | None = None,
+        addresses: Sequence[str] = (),
     ) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of the host's addresses that answers."""
-        return connect_tcp(self._waiter, self._contexts, host, port, deadline=deadline, source_address=source_address)
+        return connect_tcp(
+            self._waiter,
+            self._contexts,
+            host,
+            port,
+            deadline=deadline,
+            source_address=source_address,
+            addresses=addresses,
+        )
+
+    def resolve_records(
+        self, name: str, kind: type[R], *, deadline: float, name_servers: NameServers | None = None
+    ) -> Coroutine[Any, Any, Answer[R]]:
+        """Ask the name servers for the records of a name."""
+        from mailkit.edge.lookup import resolve_records
+
+        return resolve_records(self._waiter, name, kind, deadline=deadline, name_servers=name_servers)
 
     def connect_unix(self, path: Path, *, deadline: float) -> Coroutine[Any, Any, Stream]:
         """Connect to a UNIX domain socket."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from mailkit.edge.failures import cannot_connect, reason_of, timed_out
-from mailkit.edge.resolve import resolve, source_of
+from mailkit.edge.resolve import literals, resolve, source_of
 from mailkit.edge.stream import SocketStream
 from mailkit.errors import ConfigurationError, ConnectError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from mailkit.edge.base import TLS
@@ -38,14 +39,15 @@ async def connect_tcp(
     port: int,
     *,
     deadline: float,
-    source_address: str | None,
+    source_address: str | Sequence[str] | None,
+    addresses: Sequence[str] = (),
 ) -> SocketStream:
     """Return a stream to the first address that answers; `contexts` holds the edge's TLS contexts."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    source = None if source_address is None else source_of(source_address)
-    endpoints = await resolve(waiter, host, port, deadline)
-    if source is not None:
-        endpoints = [endpoint for endpoint in endpoints if endpoint.family == source.family]
+    sources = _sources(source_address)
+    endpoints = literals(addresses, port) if addresses else await resolve(waiter, host, port, deadline)
+    if sources:
+        endpoints = [endpoint for endpoint in endpoints if endpoint.family in sources]
         if not endpoints:
             raise ConnectError(
                 f"{host} has no address of the family of source_address {source_address!r}; leave it out, or "
@@ -53,7 +55,7 @@ async def connect_tcp(
                 cause="configuration",
                 phase="connect",
             )
-    race = _Race(waiter=waiter, source=source)
+    race = _Race(waiter=waiter, sources=sources)
     try:
         sock, endpoint = await race.run(endpoints, target, deadline)
     finally:
@@ -61,12 +63,21 @@ async def connect_tcp(
     return SocketStream(sock, str(endpoint), waiter, contexts)
 
 
+def _sources(source_address: str | Sequence[str] | None) -> dict[int, Endpoint]:
+    """Return what to bind to, for each family."""
+    given = (source_address,) if isinstance(source_address, str) else source_address or ()
+    sources: dict[int, Endpoint] = {}
+    for source in map(source_of, given):
+        sources.setdefault(source.family, source)
+    return sources
+
+
 @frozen(kw_only=True)
 class _Race:
     """Attempts under way, and how the others failed."""
 
     waiter: Waiter
-    source: Endpoint | None
+    sources: dict[int, Endpoint]
     running: dict[int, tuple[socket.socket, Endpoint]] = field(factory=dict[int, "tuple[socket.socket, Endpoint]"])
     failed: list[tuple[Endpoint, OSError]] = field(factory=list["tuple[Endpoint, OSError]"])
 
@@ -101,8 +112,8 @@ class _Race:
             # One write is one packet: Nagle's algorithm would hold the second until the first is
             # acknowledged.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.source is not None:
-                sock.bind(self.source.address)
+            if self.sources:
+                sock.bind(self.sources[endpoint.family].address)
             code = _connect(sock, endpoint.address)
         except OSError as error:
             code = error.errno or errno.EINVAL
@@ -139,8 +150,8 @@ class _Race:
         return f" ({each})" if each else ""
 
     def _advice(self) -> str:
-        source = "" if self.source is None else f" from source_address {self.source.host!r}"
-        return f"check that the server runs and can be reached{source}"
+        names = " or ".join(repr(source.host) for source in self.sources.values())
+        return "check that the server runs and can be reached" + (f" from source_address {names}" if names else "")
 
     def close(self) -> None:
         for sock, _endpoint in self.running.values():

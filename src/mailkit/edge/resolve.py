@@ -12,9 +12,11 @@ from mailkit.edge.failures import timed_out
 from mailkit.errors import ConfigurationError, ConnectError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailkit.edge.waiter import Waiter
 
-__all__ = ["Endpoint", "interleave", "resolve", "source_of"]
+__all__ = ["Endpoint", "interleave", "literals", "resolve", "source_of"]
 
 _LONGEST_PORT = 65535
 _LONGEST_NAME = 255  # RFC 1035 §2.3.4
@@ -78,6 +80,21 @@ def source_of(address: str) -> Endpoint:
     if not found:
         raise ConfigurationError(f"source_address {address!r} is no IP address; give one of this machine's own")
     return found[0]
+
+
+def literals(addresses: Sequence[str], port: int) -> list[Endpoint]:
+    """Return what to dial for IP addresses that were looked up already, in their order.
+
+    Raises:
+        ConfigurationError: One is no IP address.
+    """
+    endpoints: list[Endpoint] = []
+    for address in addresses:
+        found = _literal(_checked(address), port)
+        if not found:
+            raise ConfigurationError(f"{address!r} is no IP address; look names up first")
+        endpoints += found
+    return endpoints
 
 
 async def resolve(waiter: Waiter, host: str, port: int, deadline: float) -> list[Endpoint]:
