@@ -1,8 +1,14 @@
-"""What helps to test code that sends mail: a real server that misbehaves on request, and more.
+"""What helps to test code that sends mail: a fake transport, a real server that misbehaves on request, and more.
 
 Every name is imported when it is first used, so importing this package costs next to nothing.
 
 Example:
+    >>> from mailkit import Mailer, Message
+    >>> from mailkit.testing import FakeTransport
+    >>> fake = FakeTransport()
+    >>> receipt = Mailer(fake).send(Message(from_="ada@example.com", to="bob@example.org", subject="Hello"))
+    >>> fake.assert_sent(to="bob@example.org").subject
+    'Hello'
     >>> from mailkit.testing import Disconnect, SMTPServer
     >>> with SMTPServer(users={"ada": "secret"}) as server:
     ...     _ = server.script("RCPT", "550 5.1.1 no such user", match="eve@example.net")
@@ -16,7 +22,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.local.sent import Sent
     from mailkit.testing.certificates import Certificate
+    from mailkit.testing.conformance import TransportContract
+    from mailkit.testing.fake import FakeTransport
     from mailkit.testing.faults import (
         CloseAfter,
         Disconnect,
@@ -32,32 +41,41 @@ if TYPE_CHECKING:
         StopReading,
         TruncateTLS,
     )
+    from mailkit.testing.mailbox import Mailbox
     from mailkit.testing.received import ConnectionRecord, ReceivedMessage, Violation
+    from mailkit.testing.rehearsal import Delivered
     from mailkit.testing.server import SMTPServer
 
 __all__ = [
     "Certificate",
     "CloseAfter",
     "ConnectionRecord",
+    "Delivered",
     "Disconnect",
     "Drip",
     "Endless",
+    "FakeTransport",
     "Fault",
     "Garbage",
     "InjectAfter",
+    "Mailbox",
     "Phase",
     "RawReply",
     "ReceivedMessage",
     "Refuse",
     "SMTPServer",
+    "Sent",
     "Stall",
     "StopReading",
+    "TransportContract",
     "TruncateTLS",
     "Violation",
 ]
 
 _HOMES = {
     "certificates": ("Certificate",),
+    "conformance": ("TransportContract",),
+    "fake": ("FakeTransport",),
     "faults": (
         "CloseAfter",
         "Disconnect",
@@ -73,10 +91,13 @@ _HOMES = {
         "StopReading",
         "TruncateTLS",
     ),
+    "mailbox": ("Mailbox",),
     "received": ("ConnectionRecord", "ReceivedMessage", "Violation"),
+    "rehearsal": ("Delivered",),
     "server": ("SMTPServer",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+_HOME_OF["Sent"] = "mailkit.local.sent"
 
 
 if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
