@@ -121,6 +121,7 @@ class Engine:
         self._transcript = transcript
         self._awaited: deque[Expected] = deque([Expected(Awaited.GREETING)])
         self._outgoing: list[bytes] = []
+        self._queued = 0  # octets in it
         self.broken: DeliveryError | None = None
         self.redact: Callable[[str], str] | None = None  # removes secrets from what the server says: some echo them
 
@@ -138,6 +139,7 @@ class Engine:
             shown: What the transcript shows instead of the line: anything that carries a secret must give it.
         """
         self._outgoing.append(line)
+        self._queued += len(line)
         self._awaited.append(expected)
         if self._transcript is not None:
             self._transcript(TranscriptLine("C", line[:-2].decode("utf-8") if shown is None else shown))
@@ -150,6 +152,7 @@ class Engine:
     def content(self, data: bytes, *, shown: str | None = None) -> None:
         """Queue message content, which has no reply of its own."""
         self._outgoing.append(data)
+        self._queued += len(data)
         if shown is not None and self._transcript is not None:
             self._transcript(TranscriptLine("C", shown))
 
@@ -160,12 +163,13 @@ class Engine:
     @property
     def outgoing(self) -> int:
         """How many bytes are queued."""
-        return sum(map(len, self._outgoing))
+        return self._queued
 
     def take_outgoing(self) -> bytes:
         """Return what is to be written, in one piece, and forget it."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
+        self._queued = 0
         return data
 
     def feed(self, data: bytes) -> list[Answer]:

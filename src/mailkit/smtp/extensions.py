@@ -6,7 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +38,22 @@ class Limits:
     rcpt_domain_max: int | None = None
 
 
+# Asked for with each message, so they are read out of the parameters once.
+def _limits(extensions: Extensions) -> Limits:
+    found = (_LIMIT.fullmatch(parameter.upper()) for parameter in extensions.keywords.get("LIMITS", ()))
+    values = {match[1]: int(match[2]) for match in found if match}
+    return Limits(
+        mail_max=values.get("MAILMAX"), rcpt_max=values.get("RCPTMAX"), rcpt_domain_max=values.get("RCPTDOMAINMAX")
+    )
+
+
+def _size_limit(extensions: Extensions) -> int | None:
+    parameters = extensions.keywords.get("SIZE", ())
+    if not parameters or not _SIZE.fullmatch(parameters[0]):
+        return None
+    return int(parameters[0]) or None
+
+
 @frozen
 class Extensions:
     r"""The extensions of one connection, as its latest EHLO reply gave them.
@@ -53,6 +69,10 @@ class Extensions:
     """
 
     keywords: Mapping[str, tuple[str, ...]] = field(default=_NOTHING, hash=False)
+    limits: Limits = field(init=False, eq=False, repr=False, default=Factory(_limits, takes_self=True))
+    """The limits of RFC 9422; what is malformed or unknown limits nothing."""
+    size_limit: int | None = field(init=False, eq=False, repr=False, default=Factory(_size_limit, takes_self=True))
+    """The largest message in bytes (RFC 1870); None where SIZE is missing, 0 or absurd."""
 
     @classmethod
     def parse(cls, reply: Reply) -> Self:
@@ -85,28 +105,9 @@ class Extensions:
         return isinstance(keyword, str) and keyword.upper() in self.keywords
 
     @property
-    def size_limit(self) -> int | None:
-        """The largest message in bytes (RFC 1870); None where SIZE is missing, 0 or absurd."""
-        parameters = self.keywords.get("SIZE", ())
-        if not parameters or not _SIZE.fullmatch(parameters[0]):
-            return None
-        return int(parameters[0]) or None
-
-    @property
     def auth_mechanisms(self) -> tuple[str, ...]:
         """The SASL mechanisms (RFC 4954), upper-cased, each once, in the server's order."""
         return self.keywords.get("AUTH", ())
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of RFC 9422; what is malformed or unknown limits nothing."""
-        found = (_LIMIT.fullmatch(parameter.upper()) for parameter in self.keywords.get("LIMITS", ()))
-        values = {match[1]: int(match[2]) for match in found if match}
-        return Limits(
-            mail_max=values.get("MAILMAX"),
-            rcpt_max=values.get("RCPTMAX"),
-            rcpt_domain_max=values.get("RCPTDOMAINMAX"),
-        )
 
     @property
     def pipelining(self) -> bool:
