@@ -66,7 +66,7 @@ def test_bcc_recipients_are_counted_and_not_named() -> None:
         ({"idempotency_key": "k-1"}, [("Idempotency-Key", "k-1")]),
         (
             {"send_at": datetime(2026, 12, 24, 18, 0, tzinfo=UTC)},
-            [("Send-At", "Thu, 24 Dec 2026 18:00:00 +0000")],
+            [("Send-At", "2026-12-24T18:00:00+00:00")],
         ),
         ({"metadata": {"k": "ü"}}, [("Metadata", r'{"k": "\u00fc"}')]),
         ({"template": Template("welcome", {"n": 1})}, [("Template", '{"id": "welcome", "data": {"n": 1}}')]),

@@ -29,13 +29,19 @@ _APPLICATION = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let other processes import the same mailkit."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(mailkit.__file__).parent.parent))
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Run tests of an application that sends mail."""
+    """Run tests of an application that sends mail, in a process of their own: pytest starts with the plugin."""
 
     def run(tests: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(_APPLICATION + tests)
-        return pytester.runpytest_inprocess(*_OPTIONS, *options)
+        return pytester.runpytest_subprocess(*_OPTIONS, *options)
 
     return run
 
@@ -159,13 +165,6 @@ def test_a_failed_check_points_at_the_test(run: Callable[..., pytest.RunResult])
     assert "fake.py" not in result.stdout.str()
 
 
-@pytest.fixture
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let other processes import the same mailkit."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(mailkit.__file__).parent.parent))
-
-
-@pytest.mark.usefixtures("_importable")
 def test_it_costs_nothing_until_it_is_asked_for(pytester: pytest.Pytester) -> None:
     """Starting pytest with the plugin imports none of mailkit's modules but the plugin's own, and nothing heavy."""
     pytester.makepyfile(
@@ -185,7 +184,6 @@ def test_it_costs_nothing_until_it_is_asked_for(pytester: pytest.Pytester) -> No
     result.assert_outcomes(passed=1)
 
 
-@pytest.mark.usefixtures("_importable")
 def test_it_works_in_the_workers_of_xdist(pytester: pytest.Pytester) -> None:
     """Tests that run in several processes at once have a mailbox each."""
     pytest.importorskip("xdist")

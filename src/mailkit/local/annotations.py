@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mailkit.message import Message
-from mailkit.mime.headers import date_time, unstructured
+from mailkit.mime.headers import unstructured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _provider_fields(message: Message) -> Iterator[tuple[str, str]]:
     for tag in message.tags:
         yield "Tag", tag
     if message.send_at is not None:
-        yield "Send-At", date_time(message.send_at)
+        yield "Send-At", message.send_at.isoformat()
     for name, choice in (("Track-Opens", message.track_opens), ("Track-Clicks", message.track_clicks)):
         if choice is not None:
             yield name, "on" if choice else "off"
