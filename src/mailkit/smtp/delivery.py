@@ -243,6 +243,12 @@ class Delivery:
             if not await self._may_go_on(transaction):
                 return
             piece = following
+        if not self._engine.outgoing:
+            # Whoever has refused or hung up by now is heard before the commit point.
+            await self._conversation.read_waiting()
+            if transaction.is_refused:
+                self._conversation.is_usable = False
+                return
         # Everything before this piece may be lost without harm. Its last byte is the commit point.
         self._queue(transaction, piece, last=True)
         try:
