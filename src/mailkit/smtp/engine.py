@@ -184,8 +184,10 @@ class Engine:
         try:
             self._parser.feed(data)
             while (reply := self._parser.next_reply()) is not None:
-                reply = self._redacted(reply)
-                self._show(reply)
+                if self.redact is not None:
+                    reply = self._redacted(reply, self.redact)
+                if self._transcript is not None:
+                    self._show(reply, self._transcript)
                 answer = self._match(reply)
                 if answer is None:
                     break
@@ -199,21 +201,21 @@ class Engine:
             self.broken = ProtocolError(f"the server broke the protocol: {told}; the connection was dropped")
         return answers
 
-    def _redacted(self, reply: Reply) -> Reply:
+    def _redacted(self, reply: Reply, redact: Callable[[str], str]) -> Reply:
         """Mask secrets in what a server says; but a mechanism needs its challenge as it is."""
-        is_challenge = reply.code == CHALLENGE and bool(self._awaited) and self._awaited[0].what is Awaited.AUTH
-        if self.redact is None or is_challenge:
+        if reply.code == CHALLENGE and self._awaited and self._awaited[0].what is Awaited.AUTH:
             return reply
-        return evolve(reply, text=self.redact(reply.text))
+        text = redact(reply.text)
+        return reply if text == reply.text else evolve(reply, text=text)
 
-    def _show(self, reply: Reply) -> None:
-        if self._transcript is not None:
-            # A challenge is no secret, but with the answer masked it would let a weak password be guessed at leisure.
-            *earlier, last = ["***"] if reply.code == CHALLENGE else reply.text.split("\n")
-            for text in earlier:
-                self._transcript(TranscriptLine("S", f"{reply.code}-{text}"))
-            enhanced = f"{reply.enhanced_code} " if reply.enhanced_code else ""
-            self._transcript(TranscriptLine("S", f"{reply.code} {enhanced}{last}"))
+    @staticmethod
+    def _show(reply: Reply, transcript: Callable[[TranscriptLine], object]) -> None:
+        # A challenge is no secret, but with the answer masked it would let a weak password be guessed at leisure.
+        *earlier, last = ["***"] if reply.code == CHALLENGE else reply.text.split("\n")
+        for text in earlier:
+            transcript(TranscriptLine("S", f"{reply.code}-{text}"))
+        enhanced = f"{reply.enhanced_code} " if reply.enhanced_code else ""
+        transcript(TranscriptLine("S", f"{reply.code} {enhanced}{last}"))
 
     def _match(self, reply: Reply) -> Answer | None:
         if not self._awaited:

@@ -11,6 +11,7 @@ is seen at its first wrong byte: a server that speaks TLS on a plaintext port an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from mailkit.reply import Reply
@@ -30,6 +31,9 @@ MAX_REPLY: Final = 32 * 1024
 _EXCERPT: Final = 80  # bytes of a foreign line that an error shows: enough to know HTTP, SSH or IMAP by
 
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)")  # RFC 2034 §4, RFC 3463 §2
+
+# Nearly every reply is one line of ASCII. The longest ones are left to the general way, which knows the limit.
+_PLAIN = re.compile(rb"([2-5][0-9]{2} [ -~]{0,%d})\r\n" % (MAX_LINE - 8))
 
 # TLS records begin with their content type (RFC 8446 §5.1): an alert or a handshake.
 _TLS_RECORD: Final = frozenset(b"\x15\x16")
@@ -92,6 +96,11 @@ class ReplyParser:
         """
         if self._violation is not None:
             raise self._violation
+        # Not a line that was looked at before: it would be read from its start again for each of its bytes.
+        if not self._lines and not self._scanned and (plain := _PLAIN.match(self._buffer)) is not None:
+            line, end = plain[1], plain.end()
+            del self._buffer[:end]
+            return _one_line(line)
         while (line := self._next_line()) is not None:
             self._lines.append(printable(line[4:]))
             if line[3:4] != b"-":
@@ -140,19 +149,29 @@ class ReplyParser:
 
     def _finish(self) -> Reply:
         lines, self._lines, self._size = self._lines, [], 0
-        enhanced = _ENHANCED.match(lines[0])
-        if enhanced is None:
-            return Reply(int(self._code), "\n".join(lines))
-        code = enhanced[1]
-        # Every line of a multi-line reply repeats the code (RFC 2034 §4); only what differs is text.
-        text = "\n".join(line[len(code) + 1 :] if f"{line} ".startswith(f"{code} ") else line for line in lines)
-        return Reply(int(self._code), text, enhanced_code=code)
+        return _reply(int(self._code), lines)
 
     def _violated(self, reason: str) -> ReplyViolation:
         line = self._buffer[:_EXCERPT].partition(b"\n")[0].rstrip(b"\r")
         self._violation = ReplyViolation(reason, printable(bytes(line)))
         self._buffer.clear()
         return self._violation
+
+
+# Servers say the same to each command of a kind, all day.
+@lru_cache(maxsize=256)
+def _one_line(line: bytes) -> Reply:
+    return _reply(int(line[:3]), [line[4:].decode("ascii")])
+
+
+def _reply(code: int, lines: list[str]) -> Reply:
+    found = _ENHANCED.match(lines[0])
+    if found is None:
+        return Reply(code, "\n".join(lines))
+    enhanced = found[1]
+    # Every line of a multi-line reply repeats the code (RFC 2034 §4); only what differs is text.
+    text = "\n".join([line[len(enhanced) + 1 :] if f"{line} ".startswith(f"{enhanced} ") else line for line in lines])
+    return Reply(code, text, enhanced_code=enhanced)
 
 
 def printable(data: bytes) -> str:
