@@ -243,6 +243,14 @@ def test_what_is_no_message_is_refused() -> None:
             read(broken)
 
 
+def test_an_attached_message_may_be_a_text() -> None:
+    """A program has set it as one."""
+    message = OldMessage()
+    message["Content-Type"] = "message/rfc822"
+    message.set_payload("Subject: x\n\nHi")
+    assert read(message) == ({}, [(None, "message/rfc822", None, "attachment", b"Subject: x\n\nHi")])
+
+
 def test_an_attachment_without_content_is_empty() -> None:
     """A program has named its type, and set nothing."""
     message = OldMessage()

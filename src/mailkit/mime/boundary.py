@@ -75,7 +75,7 @@ class Boundaries:
         No delimiter can stand in base64, which has no "-". Ours cannot stand in quoted-printable either. A file that
         goes out as it is is not read just to look for 128 bits that did not exist when it was written.
         """
-        if not self._drawn or encoding == "base64":
+        if encoding == "base64" or (self._draw is None and encoding == "quoted-printable"):
             return True
         delimiters = [f"--{boundary}".encode() for boundary in self._drawn]
         if isinstance(content, bytes):

@@ -17,11 +17,11 @@ from mailkit.mime.encoded_words import MIN_ROOM, encoded_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 __all__ = [
     "custom",
-    "date_time",
+    "date",
     "field",
     "identifiers",
     "is_structured",
@@ -172,24 +172,30 @@ def mailing_list_targets(targets: Sequence[str], *, one_click: bool) -> str:
     return field("List-Unsubscribe", tokens) + post
 
 
-def date_time(moment: datetime) -> str:
-    """Return a moment as RFC 5322 §3.3 writes it: ``Sat, 02 May 2026 10:00:00 +0200``.
+def date(moment: datetime) -> str:
+    """Return a Date field (RFC 5322 §3.3): ``Sat, 02 May 2026 10:00:00 +0200``.
 
     Raises:
-        MessageError: It has no time zone.
+        MessageError: The moment has no time zone.
     """
     offset = moment.utcoffset()
     if offset is None:
         raise MessageError(f"the date {moment.isoformat()} has no time zone: use datetime.now(timezone.utc)")
+    return _date(moment.replace(microsecond=0, tzinfo=None), offset)
+
+
+@lru_cache(maxsize=64)  # many messages go out in the same second
+def _date(moment: datetime, offset: timedelta) -> str:
     seconds = round(offset.total_seconds())
     if seconds % 60:
         # A zone of the 19th century, whose seconds the field cannot say: the same moment in UTC.
-        moment, seconds = (moment - offset).replace(tzinfo=None), 0
+        moment, seconds = (moment - offset).replace(microsecond=0), 0
     hours, minutes = divmod(abs(seconds) // 60, 60)
-    return (
+    text = (
         f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} {moment.year:04}"
         f" {moment.hour:02}:{moment.minute:02}:{moment.second:02} {'-' if seconds < 0 else '+'}{hours:02}{minutes:02}"
     )
+    return field("Date", (text,))
 
 
 def refuse_controls(name: str, text: str) -> None:
@@ -227,6 +233,11 @@ def _encoded_lines(name: str, text: str) -> list[str]:
         words, encoded = [text], [True]
     width = _ENCODED_WIDTH if any(encoded) else _WIDTH
     lines = [f"{name}:"]
+    if any(encoded) and len(text) <= _ENCODED_WIDTH:
+        # One word for all of it is shorter than several with something between them, and simpler to read.
+        [word, *more] = encoded_words(text)
+        if not more and len(lines[0]) + 1 + len(word) <= width:
+            return [f"{name}: {word}"]
     for encode, run in groupby(zip(words, encoded, strict=True), key=_second):
         pieces: Iterable[str] = [word for word, _ in run]
         if encode:

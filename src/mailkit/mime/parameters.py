@@ -66,13 +66,19 @@ def multipart_type(subtype: str, boundary: str, root_type: str | None = None) ->
 
     Args:
         subtype: ``mixed``, ``alternative`` or ``related``.
-        boundary: What separates its parts. It is always quoted: most boundaries are no tokens.
+        boundary: What separates its parts, checked. It is always quoted: most boundaries are no tokens.
         root_type: The media type of the first part, which RFC 2387 §3.1 wants of a related one.
     """
-    values = [f"multipart/{subtype}", f'boundary="{boundary}"']
+    return f'{_up_to_boundary(subtype, root_type, len(boundary))}{boundary}"\r\n'
+
+
+@lru_cache(maxsize=64)
+def _up_to_boundary(subtype: str, root_type: str | None, length: int) -> str:
+    # Folded and checked with another boundary of the same length, because one of 128 random bits comes only once.
+    values = [f"multipart/{subtype}", f'boundary="{"0" * length}"']
     if root_type is not None:
         values.insert(1, f'type="{root_type}"')
-    return _parameterized("Content-Type", values)
+    return _parameterized("Content-Type", values)[: -length - len('"\r\n')]
 
 
 def _parameterized(name: str, values: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import BytesIO
 from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from mailkit.mime.boundary import Boundaries
 from mailkit.mime.content import Content
 from mailkit.mime.headers import (
     custom,
-    date_time,
+    date,
     field,
     identifiers,
     mailbox,
@@ -88,7 +89,13 @@ class Rendered:
         Raises:
             MessageError: A file has gone, or is not what it was when the message was rendered.
         """
-        return b"".join(self.iter_bytes())
+        first, *rest = self._segments
+        if not rest and isinstance(first, bytes):
+            return first
+        # Block by block: to join them, all of them would have to be there beside the result.
+        buffer = BytesIO()
+        buffer.writelines(self.iter_bytes())
+        return buffer.getvalue()
 
 
 def render(
@@ -157,7 +164,7 @@ def _header(message: Message, message_id: str) -> str:
     if message.subject is not None:
         fields.append(unstructured("Subject", message.subject))
     moment = datetime.now(UTC) if message.date is None else message.date
-    fields.extend((field("Date", [date_time(moment)]), identifiers("Message-ID", (message_id,))))
+    fields.extend((date(moment), identifiers("Message-ID", (message_id,))))
     if message.in_reply_to is not None:
         fields.append(identifiers("In-Reply-To", (message.in_reply_to,)))
     if message.references:
