@@ -52,9 +52,11 @@ class Login:
         Raises:
             ConfigurationError: The function's token is not one.
         """
-        if not callable(self.token):
-            return Credentials(self.username, password=self.password, token=self.token)
-        token = await edge.in_thread(self.token)  # it may ask an authorization server
+        source = self.token
+        if not callable(source):
+            return Credentials(self.username, password=self.password, token=source)
+        # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
+        (token,) = await edge.in_thread(lambda: (source(),))
         if isawaitable(token):
             token = await token
         return Credentials(self.username, token=Secret(token))
