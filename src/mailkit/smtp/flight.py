@@ -8,6 +8,8 @@ from mailkit.errors import MailkitError
 from mailkit.receipt import Outcome, RecipientResult
 from mailkit.smtp.content import suits
 from mailkit.smtp.delivery import Delivered
+from mailkit.smtp.engine import SERVICE_CLOSING
+from mailkit.smtp.transaction import Transaction
 from mailkit.smtp.verdict import verdict
 
 if TYPE_CHECKING:
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.reply import Reply
     from mailkit.smtp.content import Content
+    from mailkit.smtp.conversation import Conversation
     from mailkit.smtp.extensions import Extensions
     from mailkit.smtp.options import SMTPOptions
     from mailkit.smtp.session import Session
-    from mailkit.smtp.transaction import Transaction
 
 __all__ = ["Flight"]
 
@@ -39,6 +41,7 @@ class Flight:
     """
 
     __slots__ = (
+        "_conversation",
         "_render",
         "_results",
         "attempts",
@@ -67,9 +70,10 @@ class Flight:
         self.transport = transport
         self.rest: tuple[Address, ...] = envelope.rcpt_to  # those to whom it is still to be sent
         self.transaction: Transaction | None = None
-        self.attempts: int = 0  # connections that broke with it before they had answered anything
+        self.attempts: int = 0  # connections that ended with it before they had answered anything
         self.outcome: Outcome | None = None
         self.prepared: bytes = b""  # the content as DATA wants it, while it is held back
+        self._conversation: Conversation | None = None
         self._render = render
         self._results: dict[str, RecipientResult] = {}
 
@@ -78,23 +82,39 @@ class Flight:
         if not suits(self.content, options, extensions):
             self.content = self._render(extensions)
 
-    def is_stale(self, bytes_sent: int) -> bool:
-        """Whether the connection broke before anything of the message was taken, and no reply says why."""
-        results = () if self.transaction is None else self.transaction.results(bytes_sent)
-        return Delivered(results).is_stale
+    def begin(self, session: Session) -> Transaction:
+        """Return a new transaction over this connection, for those to whom it is still to be sent."""
+        self._conversation = session.conversation
+        transaction = Transaction(self.rest, chunked=session.chunking, lmtp=session.options.protocol == "lmtp")
+        self.transaction = transaction
+        return transaction
 
-    def enter(self, session: Session) -> None:
-        """Take note of what is known now of the recipients that the transaction at hand was about."""
-        if self.transaction is not None:
-            self.note(self.transaction.results(session.conversation.bytes_sent))
+    @property
+    def untaken(self) -> tuple[Address, ...]:
+        """Those of `rest` for whom the server took nothing, and no reply but "I am closing" says why."""
+        return tuple(path for path in self.rest if self._is_untaken(self._results.get(path.addr_spec)))
+
+    @staticmethod
+    def _is_untaken(result: RecipientResult | None) -> bool:
+        return result is None or (result.status == "not_sent" and result.code in {None, SERVICE_CLOSING})
+
+    def enter(self) -> tuple[RecipientResult, ...]:
+        """Take note of what is known now of the recipients of the transaction at hand, end it, and return that."""
+        if self.transaction is None or self._conversation is None:
+            return ()
+        results = self.transaction.results(self._conversation.bytes_sent)
+        self.note(results)
+        self.transaction = None
+        return results
 
     def note(self, results: Iterable[RecipientResult]) -> None:
         """Take note of what became of some recipients."""
         for result in results:
             self._results[result.address] = result
 
-    def settle(self, error: DeliveryError | None = None, reply: Reply | None = None) -> None:
-        """Come to the outcome, from what is known of each recipient."""
+    def settle(self, error: DeliveryError | None = None, reply: Reply | None = None) -> Outcome:
+        """Come to the outcome, from what is known of each recipient: at any moment, also when all was interrupted."""
+        self.enter()
         results = tuple(
             self._results.get(path.addr_spec, RecipientResult(path.addr_spec, status="not_sent"))
             for path in self.envelope.rcpt_to
@@ -102,10 +122,15 @@ class Flight:
         delivered = Delivered(results, error, reply)
         concluded = verdict(delivered, transport=self.transport, message_id=self.message.message_id or "")
         if isinstance(concluded, MailkitError):
-            self.outcome = Outcome(message=self.message, error=concluded)
-        else:
-            self.outcome = Outcome(message=self.message, receipt=concluded)
+            return self._end(Outcome(message=self.message, error=concluded))
+        return self._end(Outcome(message=self.message, receipt=concluded))
 
-    def fail(self, error: MailkitError) -> None:
-        """Come to the outcome: it was refused here, before anything of it was written."""
-        self.outcome = Outcome(message=self.message, error=error)
+    def fail(self, error: MailkitError) -> Outcome:
+        """Come to the outcome: what is left of it was refused here, before anything was written for it."""
+        if all(map(self._is_untaken, self._results.values())):
+            return self._end(Outcome(message=self.message, error=error))
+        return self.settle()  # an earlier transaction has decided about somebody, which the error does not know
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        self.outcome = outcome
+        return outcome

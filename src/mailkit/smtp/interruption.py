@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mailkit.envelope import Envelope
 
-__all__ = ["annotate", "untouched"]
+__all__ = ["annotate", "results_of", "untouched"]
 
 
 def untouched(envelope: Envelope, phase: str | None) -> tuple[RecipientResult, ...]:
@@ -36,3 +36,9 @@ def annotate(
         f"mailkit: the delivery of {message_id or 'a message'} was interrupted, which left: {summary}"
     )
     interruption.__dict__["delivery"] = verdict(delivered, transport=transport, message_id=message_id)
+
+
+def results_of(interruption: BaseException) -> tuple[RecipientResult, ...]:
+    """Return what :func:`annotate` has attached, nothing where it has not."""
+    recipients: tuple[RecipientResult, ...] = getattr(getattr(interruption, "delivery", None), "recipients", ())
+    return recipients

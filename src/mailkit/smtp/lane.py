@@ -23,16 +23,19 @@ from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import data_pieces
 from mailkit.smtp.delivery import ONE_WRITE, envelope_lines
-from mailkit.smtp.engine import Awaited, Expected
-from mailkit.smtp.transaction import Transaction
+from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
+from mailkit.smtp.interruption import results_of
 from mailkit.smtp.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Iterable
 
+    from mailkit.address import Address
+    from mailkit.smtp.engine import Answer
     from mailkit.smtp.flight import Flight
     from mailkit.smtp.pool import Pool
     from mailkit.smtp.session import Session
+    from mailkit.smtp.transaction import Transaction
 
 __all__ = ["Lane"]
 
@@ -45,7 +48,10 @@ MAX_OCTETS: Final = 256 * 1024
 GROUP: Final = 16 * 1024
 """Octets that are collected before they are written, while messages come faster than answers."""
 
-MAX_ATTEMPTS: Final = 2  # connections that may break under a message before they have answered anything
+MAX_ATTEMPTS: Final = 2  # connections that may end under a message before they have answered anything
+
+
+_TOO_EARLY: Final = "the server closed the connection before the content was written; try again later"
 
 
 class Lane:
@@ -64,15 +70,18 @@ class Lane:
         self._octets = 0  # of content unanswered
         self._held: Flight | None = None  # the newest written one, where its content still waits for the next envelope
         self._session: Session | None = None
-        self._progress = 0  # messages that this connection has answered
-        self._retired = False  # this connection takes no more messages
+        self._progress = 0  # how often this connection has decided about a recipient
         self._hopeless: DeliveryError | None = None  # why no connection can be made, and will not by asking again
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection now."""
+        return self._session is not None
 
     async def connect(self) -> bool:
         """Take a connection ahead of the first message; return whether there is one."""
-        if self._session is None and self._hopeless is None:
-            with suppress(DeliveryError):
-                await self._take_session()
+        if self._session is None:
+            await self._reach()
         return self._session is not None
 
     async def submit(self, flight: Flight) -> None:
@@ -86,7 +95,7 @@ class Lane:
         if self._held is not None:
             await self._collect()
         elif self._session is not None:
-            await self._attempt(self._session, self._poll)
+            await self._attempt(self._session, self._flush(self._session))
 
     async def drain(self) -> None:
         """Wait for every answer."""
@@ -94,24 +103,23 @@ class Lane:
             await (self._advance() if self._waiting else self._collect())
 
     async def close(self) -> None:
-        """Give the connection back. If messages are in flight it is closed, and what is known of their fate entered."""
-        session, self._session = self._session, None
+        """Give the connection back; with messages in flight it is closed, once the answers that are there are noted."""
+        session = self._session
         if session is None:
             return
         if self._written:
+            with suppress(DeliveryError):
+                await session.conversation.read_waiting()
+            self._enter_answered(session)
             session.conversation.is_usable = False
-        while self._written:
-            flight = self._written.popleft()
-            flight.enter(session)
-            flight.settle(ConnectError("the stream of messages was interrupted"))
-        await self._pool.release(session)
+        await self._let_go(session)
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
     async def _advance(self) -> None:
         """Write the next waiting message, or make room for it."""
         flight = self._waiting[0]
-        session = await self._connected(flight)
+        session = await self._connected()
         if session is None:
             return
         if self._is_full(flight) or (self._written and not self._can_share(flight, session)):
@@ -127,44 +135,40 @@ class Lane:
                 await self._write_ahead(flight, session)
             else:
                 await self._write_grouped(flight, session)
-        except MessageError as error:
-            flight.fail(error)
-        except RejectedError as error:
+        except (MessageError, RejectedError) as error:
             flight.fail(error)
 
-    async def _connected(self, flight: Flight) -> Session | None:
+    async def _connected(self) -> Session | None:
         """Return the connection for the next message, or None when things have changed and are to be looked at anew."""
         session = self._session
         if session is None:
-            return await self._connect(flight)
-        if self._retired or self._pool.is_spent(session, in_flight=len(self._written)):
-            if self._written:
-                await self._collect()
-            else:
-                await self._let_go(session)
-            return None
-        if not self._written and not session.is_usable:
+            if (error := await self._reach()) is not None:
+                self._waiting.popleft().settle(error)
+            return self._session
+        is_over = not session.conversation.is_usable or self._pool.is_spent(session, in_flight=len(self._written))
+        if is_over and self._written:
+            await self._collect()
+        elif is_over or not (self._written or session.is_usable):
             await self._let_go(session)
-            return None
-        return session
-
-    async def _connect(self, flight: Flight) -> Session | None:
-        error = self._hopeless
-        if error is None:
-            try:
-                return await self._take_session()
-            except DeliveryError as refused:
-                error = refused
-        # Somebody has to change a setting first; and a login that fails a thousand times locks an account.
-        self._hopeless = error if error.cause in {"configuration", "security"} else None
-        self._waiting.popleft()
-        flight.settle(error)
+        elif self._held is not None and not session.is_usable:
+            # Nothing is awaited while content is held back: the server has spoken out of turn, or has gone.
+            await self._lost(session, ConnectError(_TOO_EARLY))
+        else:
+            return session
         return None
 
-    async def _take_session(self) -> Session:
-        session = self._session = await self._pool.acquire()
-        self._progress, self._retired = 0, False
-        return session
+    async def _reach(self) -> DeliveryError | None:
+        """Take a connection; return why there is none."""
+        if self._hopeless is not None:
+            return self._hopeless
+        try:
+            self._session = await self._pool.acquire()
+        except DeliveryError as error:
+            # Somebody has to change a setting first; and a login that fails a thousand times locks an account.
+            self._hopeless = error if error.cause in {"configuration", "security"} else None
+            return error
+        self._progress = 0
+        return None
 
     async def _let_go(self, session: Session) -> None:
         self._session = None
@@ -192,26 +196,39 @@ class Lane:
     # -- the three ways ----------------------------------------------------------------------------------------------
 
     async def _alone(self, flight: Flight, session: Session) -> None:
-        delivered = await session.deliver(evolve(flight.envelope, rcpt_to=flight.rest), flight.content)
-        if delivered.is_stale and self._may_try_again(flight):
+        conversation, asked = session.conversation, flight.rest
+        try:
+            delivered = await session.deliver(evolve(flight.envelope, rcpt_to=asked), flight.content)
+        except BaseException as interruption:
+            flight.note(results_of(interruption))
+            raise
+        flight.note(delivered.results)
+        rest: tuple[Address, ...] = ()
+        if not conversation.is_usable:
+            self._window.objected()
+            rest = flight.untaken
+        if rest != asked:
+            self._progress += 1
+            if session.options.recipients == "all":
+                rest = ()  # somebody was refused, so nobody is to get it
+        if rest and self._may_try_again(flight):
+            flight.rest = rest
             self._waiting.appendleft(flight)
         else:
-            flight.note(delivered.results)
             flight.settle(delivered.error, delivered.reply)
-            self._progress += 1
-        if not await session.prepare():
+        if not (conversation.is_usable and await session.prepare()):
             await self._let_go(session)
 
     async def _write_ahead(self, flight: Flight, session: Session) -> None:
-        conversation = session.conversation
+        engine = session.conversation.engine
         content = b"".join(flight.content.iter_bytes())
         transaction = self._begin(flight, session)
         command = commands.bdat(len(content), last=True)
         shown = command[:-2].decode("ascii")
-        conversation.engine.expect(command + content, Expected(Awaited.CONTENT, transaction), shown=shown)
-        transaction.commit_at = conversation.bytes_sent + conversation.engine.outgoing
-        if conversation.engine.outgoing >= GROUP or len(self._written) >= self._window.size:
-            await self._attempt(session, conversation.flush)
+        engine.expect(command + content, Expected(Awaited.CONTENT, transaction), shown=shown)
+        transaction.commit_at = session.conversation.bytes_sent + engine.outgoing
+        if engine.outgoing >= GROUP or len(self._written) >= self._window.size:
+            await self._attempt(session, self._flush(session))
 
     async def _write_grouped(self, flight: Flight, session: Session) -> None:
         conversation = session.conversation
@@ -219,13 +236,12 @@ class Lane:
         self._release_held(session)
         transaction = self._begin(flight, session)
         conversation.engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
-        if not await self._attempt(session, conversation.settle):
+        if not await self._attempt(session, self._settle(session)):
             return
         if transaction.is_refused or not transaction.accepted_recipients:
             # 354 although every RCPT failed: whatever we wrote now could be taken for a message, even an empty one.
             conversation.is_usable = conversation.is_usable and transaction.is_refused
-            self._written.remove(flight)
-            self._conclude(flight, session)
+            self._conclude(session)
         else:
             flight.prepared = content
             self._held = flight
@@ -237,13 +253,13 @@ class Lane:
         the RSET, its envelope could become that of the next message.
         """
         engine = session.conversation.engine
+        transaction = flight.begin(session)
+        # All lines first: where one cannot be written, none may be.
+        lines = list(envelope_lines(transaction, session.extensions, flight.envelope, flight.content))
         if session.needs_reset or (self._written and session.chunking):
             engine.expect(commands.rset(), Expected(Awaited.RSET))
             session.needs_reset = False
-        transaction = flight.transaction = Transaction(
-            flight.rest, chunked=session.chunking, lmtp=session.options.protocol == "lmtp"
-        )
-        engine.expect_all(envelope_lines(transaction, session.extensions, flight.envelope, flight.content))
+        engine.expect_all(lines)
         self._written.append(flight)
         self._octets += flight.content.size
         return transaction
@@ -260,55 +276,87 @@ class Lane:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    async def _collect(self) -> None:
-        """Read until the oldest message is answered."""
-        session = self._session
-        oldest = self._written[0].transaction
-        if session is None or oldest is None:  # pragma: no cover - what is written has both
-            return
-        self._release_held(session)
-        await self._attempt(session, lambda: session.conversation.complete(oldest))
-
-    async def _poll(self) -> None:
-        if self._session is not None:
-            await self._session.conversation.flush()
-            await self._session.conversation.read_waiting()
-
-    async def _attempt(self, session: Session, step: Callable[[], Awaitable[object]]) -> bool:
+    async def _attempt(self, session: Session, step: Awaitable[object]) -> bool:
         """Do something with the connection, and enter what was answered; return whether it is still there."""
         try:
-            await step()
+            await step
         except DeliveryError as error:
             await self._lost(session, error)
             return False
         self._enter_answered(session)
         return True
 
+    async def _collect(self) -> None:
+        """Read until the oldest message is answered."""
+        session = self._session
+        oldest = self._written[0].transaction
+        if session is None or oldest is None:  # pragma: no cover - what is written has both
+            return
+        if self._held is not None and not session.is_usable:
+            await self._lost(session, ConnectError(_TOO_EARLY))
+            return
+        self._release_held(session)
+        await self._attempt(session, self._complete(session, oldest))
+
+    async def _settle(self, session: Session) -> None:
+        """Write what is queued, and read until nothing is awaited any more."""
+        conversation = session.conversation
+        await conversation.flush(conversation.options.timeouts.data_block)
+        while conversation.engine.awaiting:
+            self._heed(session, await conversation.read(conversation.content_deadline()))
+
+    async def _complete(self, session: Session, transaction: Transaction) -> None:
+        """Write what is queued, and read until the content of `transaction` is answered."""
+        conversation = session.conversation
+        await self._flush(session)
+        deadline = conversation.content_deadline()
+        while not transaction.is_complete:
+            if not conversation.is_usable and (transaction.commit_at or 0) > conversation.bytes_sent:
+                raise ConnectError(_TOO_EARLY)
+            self._heed(session, await conversation.read(deadline))
+
+    async def _flush(self, session: Session) -> None:
+        """Write what is queued, unless the server has said, or shown, that it takes nothing more."""
+        conversation = session.conversation
+        self._heed(session, await conversation.read_waiting())
+        if conversation.engine.broken is not None:
+            raise conversation.engine.broken
+        if conversation.is_usable:
+            await conversation.flush(conversation.options.timeouts.data_block)
+
+    @staticmethod
+    def _heed(session: Session, answers: Iterable[Answer]) -> None:
+        """After a 421, whatever it was an answer to, write nothing more (RFC 5321 §3.8)."""
+        if any(answer.reply.code == SERVICE_CLOSING for answer in answers):
+            session.conversation.is_usable = False
+
     def _enter_answered(self, session: Session) -> None:
         while self._written:
             transaction = self._written[0].transaction
             if transaction is None or not transaction.is_complete:
                 return
-            self._conclude(self._written.popleft(), session)
+            self._conclude(session)
 
-    def _conclude(self, flight: Flight, session: Session) -> None:
-        """Enter what became of a message that needs no further answer."""
+    def _conclude(self, session: Session) -> None:
+        """Enter what became of the oldest message, which needs no further answer."""
+        flight = self._written[0]
         transaction = flight.transaction
-        if transaction is None:  # pragma: no cover - what is concluded was written
+        if transaction is None:  # pragma: no cover - what was written has one
             return
+        rest = transaction.overflow()
+        results = flight.enter()
+        self._written.popleft()
         self._octets -= flight.content.size
-        self._progress += 1
         session.note_message()
         session.needs_reset = transaction.is_open and not self._written
-        results = transaction.results(session.conversation.bytes_sent)
-        if transaction.is_closing:
-            self._retired = True
-            self._window.objected()
-        else:
+        if session.conversation.is_usable:
             self._window.answered(deferred=all(result.status == "deferred" for result in results))
-        flight.note(results)
-        flight.rest = transaction.overflow()
-        if flight.rest:
+        else:
+            self._window.objected()
+            rest += flight.untaken
+        self._progress += len(rest) < len(results)
+        if rest and self._may_try_again(flight):
+            flight.rest = rest
             self._waiting.appendleft(flight)
         else:
             flight.settle(None, transaction.content_reply)
@@ -316,26 +364,29 @@ class Lane:
     async def _lost(self, session: Session, error: DeliveryError) -> None:
         """Sort what was in flight when the connection broke."""
         conversation = session.conversation
+        conversation.is_usable = False
         with suppress(DeliveryError):
             await conversation.read_waiting()  # what the server said before it hung up still counts
         self._enter_answered(session)
-        conversation.is_usable = False
         self._window.objected()
         self._held = None
         again: list[Flight] = []
         while self._written:
-            flight = self._written.popleft()
-            if flight.is_stale(conversation.bytes_sent) and self._may_try_again(flight):
+            flight = self._written[0]
+            flight.enter()
+            rest = flight.untaken
+            if rest and self._may_try_again(flight):
+                flight.rest = rest
                 again.append(flight)
             else:
-                flight.enter(session)
                 flight.settle(error)
+            self._written.popleft()
         self._octets = 0
         self._waiting.extendleft(reversed(again))
         await self._let_go(session)
 
     def _may_try_again(self, flight: Flight) -> bool:
-        """Whether a message of which nothing was taken goes out once more: once, unless there was progress."""
+        """Whether a message of which something was not taken goes out once more: once, unless there was progress."""
         if not self._progress:
             flight.attempts += 1
         return flight.attempts < MAX_ATTEMPTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from mailkit.errors import ConnectError, DeliveryError
+from mailkit.errors import ConnectError
 from mailkit.receipt import Outcome
 from mailkit.smtp.flight import Flight
 
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["deliver_stream"]
 
 ROUND: Final = 128
-"""Messages for each connection between two moments at which all of them are answered. What is in memory is one round."""
+"""Messages for each connection between two moments at which all of them are answered: what is in memory at once."""
 
 PATIENCE: Final = 0.05
-"""Seconds that collecting a round may take: a slow source gets small rounds, and its messages do not wait for one another."""
+"""Seconds that collecting a round may take: a slow source gets small rounds."""
 
 BRISK: Final = 0.005
 """Seconds: a source that gives the next message sooner has it written together with the one before."""
 
 SLOW: Final = 0.25
 """Seconds: of a source that takes longer, each message is answered before the next is asked for."""
+
+FADING: Final = 0.9
+"""How much of a pause is remembered with each further message: after a pause comes a burst, and then a pause again."""
 
 Item = Flight | Outcome
 
@@ -41,45 +44,81 @@ async def deliver_stream(
     messages that were taken and not yet yielded, as its ``outcomes``.
     """
     order: deque[Item] = deque()
-    deliver = _over_one(items, lanes[0], order, edge) if len(lanes) == 1 else _over_several(items, lanes, order, edge)
+    source = _Source(items, edge)
+    deliver = _over_one(source, lanes[0], order) if len(lanes) == 1 else _over_several(source, lanes, order, edge)
     try:
         async for _ in deliver:
             while (outcome := _first(order)) is not None:
                 yield outcome
     except BaseException as interruption:
-        await _close(lanes, edge)
-        interruption.__dict__["outcomes"] = tuple(_interrupted(order))
+        try:
+            await _close(lanes, edge)
+        finally:
+            interruption.__dict__["outcomes"] = tuple(map(_interrupted, order))
         raise
     else:
         await _close(lanes, edge)
     finally:
         await deliver.aclose()
+    if source.error is not None:
+        raise source.error
 
 
-async def _over_one(
-    items: AsyncIterator[Item], lane: Lane, order: deque[Item], edge: Edge
-) -> AsyncGenerator[None, None]:
+class _Source:
+    """Where the messages come from, and how long it takes to come up with one.
+
+    Args:
+        items: The messages.
+        edge: Whose clock is used.
+    """
+
+    def __init__(self, items: AsyncIterator[Item], edge: Edge) -> None:
+        self._items = items
+        self._edge = edge
+        self.pause = 0.0  # seconds that it took to give the last message
+        self.may_pause = True  # the next message may well be some time in coming
+        self._longest: float | None = None  # of the last pauses, the older the less it counts
+        self.error: Exception | None = None  # with which it has ended, where not well
+
+    async def take(self) -> Item | None:
+        """Ask for the next message; return None at the end, also at a bad one.
+
+        Nobody is helped when messages that are on their way are broken off because the source cannot go on.
+        """
+        asked = self._edge.now()
+        try:
+            item = await anext(self._items)
+        except StopAsyncIteration:
+            return None
+        except Exception as error:  # noqa: BLE001 - raised when everything before it has its outcome
+            self.error = error
+            return None
+        self.pause = self._edge.now() - asked
+        # Of a new source nothing is known.
+        self._longest = max(self.pause, BRISK if self._longest is None else self._longest * FADING)
+        self.may_pause = self._longest >= BRISK
+        return item
+
+
+async def _over_one(source: _Source, lane: Lane, order: deque[Item]) -> AsyncGenerator[None, None]:
     """Keep one connection's window full; yield whenever there may be outcomes."""
-    ready = edge.now()
-    pause = BRISK
-    async for item in items:
-        # The next pause is taken to be like the last one: nothing can be written while the source has the thread.
-        pause, first = edge.now() - ready, pause is BRISK
+    while (item := await source.take()) is not None:
         order.append(item)
         if isinstance(item, Flight):
             await lane.submit(item)
-        if pause >= SLOW:
+        # Nothing can be written while the source has the thread. And what was refused here takes no place in the
+        # window: it must not pile up behind an unanswered message.
+        if source.pause >= SLOW or (len(order) >= ROUND and isinstance(item, Outcome)):
             await lane.drain()
-        elif pause >= BRISK or first:
+        elif source.may_pause:
             await lane.push()
         yield
-        ready = edge.now()
     await lane.drain()
     yield
 
 
 async def _over_several(
-    items: AsyncIterator[Item], lanes: Sequence[Lane], order: deque[Item], edge: Edge
+    source: _Source, lanes: Sequence[Lane], order: deque[Item], edge: Edge
 ) -> AsyncGenerator[None, None]:
     """Give a round of messages to the connections, each taking the next one as it has room."""
     more = True
@@ -87,11 +126,11 @@ async def _over_several(
         todo: deque[Flight] = deque()
         until = edge.now() + PATIENCE
         more = False
-        async for item in items:
+        while (item := await source.take()) is not None:
             order.append(item)
             if isinstance(item, Flight):
                 todo.append(item)
-            if len(todo) >= ROUND * len(lanes) or edge.now() >= until:
+            if len(order) >= ROUND * len(lanes) or edge.now() >= until:
                 more = True
                 break
         await _round(todo, lanes, edge)
@@ -104,9 +143,13 @@ async def _round(todo: deque[Flight], lanes: Sequence[Lane], edge: Edge) -> None
     first, *others = lanes
 
     async def work(lane: Lane) -> None:
-        while (flight := _next(todo)) is not None:
-            await lane.submit(flight)
-        await lane.drain()
+        try:
+            while (flight := _next(todo)) is not None:
+                await lane.submit(flight)
+            await lane.drain()
+        except BaseException:
+            todo.clear()  # threads cannot be cancelled, but they need not begin anything more
+            raise
 
     async def help_out(lane: Lane) -> None:
         # A server may allow fewer connections than we would like; then the others carry this one's share.
@@ -115,7 +158,7 @@ async def _round(todo: deque[Flight], lanes: Sequence[Lane], edge: Edge) -> None
 
     # One message alone finds out whether the server can be reached at all.
     await first.submit(todo.popleft())
-    busy = others[: len(todo) // 2]
+    busy = others[: len(todo) // 2] if first.is_connected else []
     await edge.run_all([lambda: work(first), *(lambda lane=lane: help_out(lane) for lane in busy)])
 
 
@@ -143,11 +186,7 @@ async def _close(lanes: Iterable[Lane], edge: Edge) -> None:
             await lane.close()
 
 
-def _interrupted(order: Iterable[Item]) -> Iterable[Outcome]:
-    for item in order:
-        if isinstance(item, Flight):
-            if item.outcome is None:
-                item.settle(ConnectError("interrupted before it was written"))
-            yield item.outcome or Outcome(message=item.message, error=DeliveryError())
-        else:
-            yield item
+def _interrupted(item: Item) -> Outcome:
+    if isinstance(item, Outcome):
+        return item
+    return item.outcome or item.settle(ConnectError("the stream of messages was interrupted"))
