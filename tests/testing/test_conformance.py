@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mailkit.errors import ConfigurationError
 from mailkit.local import ConsoleTransport, FileTransport, MaildirTransport, MemoryTransport, NullTransport
 from mailkit.local.sendmail import SendmailTransport
 from mailkit.smtp import SMTP
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.local import Sent
-    from mailkit.transport import Transport
+    from mailkit.message import Message
+    from mailkit.receipt import Receipt
+    from mailkit.transport import Channel, Transport
 
 pytest_plugins = ["pytester"]
 
@@ -52,6 +57,28 @@ class TestNarrowFake(TestFake):
         )
         self.fake = FakeTransport(capabilities=narrow)
         return self.fake
+
+
+class TestClosingFake(TestFake):
+    """A transport whose channels send nothing once they are closed."""
+
+    def make_transport(self) -> Transport:
+        self.fake = ClosingFake()
+        return self.fake
+
+
+class ClosingFake(FakeTransport):
+    def open(self, edge: Edge) -> Channel:
+        channel = super().open(edge)
+
+        async def refuse(message: Message, envelope: Envelope) -> Receipt:
+            raise ConfigurationError(f"the channel of {self} is closed")
+
+        async def close() -> None:
+            channel.send = refuse  # type: ignore[method-assign]
+
+        channel.close = close  # type: ignore[method-assign]
+        return channel
 
 
 class TestMailbox(TestFake):

@@ -169,12 +169,15 @@ class TransportContract(Rehearsal):
 
         async def take() -> list[Outcome]:
             taken: list[Outcome] = []
-            async with opened(transport, colour.edge()) as channel, aclosing(endless()) as messages:
-                async with aclosing(channel.send_many(messages)) as outcomes:
-                    async for outcome in outcomes:
-                        taken.append(outcome)
-                        if len(taken) == 3:
-                            break
+            async with (
+                opened(transport, colour.edge()) as channel,
+                aclosing(endless()) as messages,
+                aclosing(channel.send_many(messages)) as outcomes,
+            ):
+                async for outcome in outcomes:
+                    taken.append(outcome)
+                    if len(taken) == 3:
+                        break
             return taken
 
         assert [outcome.ok for outcome in colour.run(take)] == [True, True, True]

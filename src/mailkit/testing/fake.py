@@ -88,8 +88,7 @@ class FakeTransport:
             return receipt
         if len(decided) == 1:
             only = copy_for(struck[decided[0].address], letter, str(self))
-            if isinstance(only, DeliveryError):
-                only.recipients = decided
+            only.recipients = decided
             raise only
         raise error_for_recipients(
             decided, "no recipient was accepted", transport=str(self), message_id=letter.message_id

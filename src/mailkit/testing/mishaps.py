@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
-from mailkit.errors import DeliveryError
+from mailkit.errors import DeliveryError, MailkitError
 from mailkit.local.letter import results
 from mailkit.receipt import RecipientResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailkit.errors import MailkitError
     from mailkit.local.letter import Letter
 
-__all__ = ["Mishap", "Mishaps", "copy_for"]
+__all__ = ["Mishap", "Mishaps", "copy_for", "result_for"]
+
+E = TypeVar("E", bound=MailkitError)
 
 
 @define(eq=False)
@@ -79,7 +80,7 @@ class Mishaps:
                 self._waiting.remove(mishap)
 
 
-def copy_for(error: MailkitError, letter: Letter, transport: str) -> MailkitError:
+def copy_for(error: E, letter: Letter, transport: str) -> E:
     """Return a copy of a scripted error, about this letter: the one that a test keeps is never raised itself."""
     # Past __init__, whose parameters a subclass may have changed.
     copied = type(error).__new__(type(error), *error.args)
