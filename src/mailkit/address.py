@@ -100,8 +100,9 @@ class Address:
         """
         if isinstance(values, str | Address):
             return (cls.coerce(values),)
-        _check_iterable(values)
-        return tuple([cls.coerce(value) for value in values])
+        if not isinstance(values, tuple | list):
+            _check_iterable(values)
+        return tuple([value if isinstance(value, Address) else cls.parse(value) for value in values])
 
     @property
     def needs_smtputf8(self) -> bool:
@@ -138,8 +139,8 @@ def _parse(text: str) -> Address:
 
 
 def _check_type(value: object) -> None:
-    kind = type(value).__name__
     if not isinstance(value, str):
+        kind = type(value).__name__
         raise AddressError(f"an address or its name was given as {kind}: give a str or an Address")
 
 

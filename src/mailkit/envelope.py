@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from mailkit.address import Address
 from mailkit.errors import MessageError
@@ -26,8 +26,21 @@ def _reverse_path(value: str | Address | None) -> Address | None:
 
 
 def _forward_paths(values: str | Address | Iterable[str | Address]) -> tuple[Address, ...]:
+    addresses = Address.parse_many(values)
+    if len(addresses) == 1:
+        return addresses
     # Two recipients with one wire form would get two copies from some servers and one from others.
-    return tuple({address.addr_spec: address for address in Address.parse_many(values)}.values())
+    return tuple({address.addr_spec: address for address in addresses}.values())
+
+
+def _needs_smtputf8(envelope: Envelope) -> bool:
+    paths = envelope.rcpt_to if envelope.mail_from is None else (envelope.mail_from, *envelope.rcpt_to)
+    return any(path.needs_smtputf8 for path in paths)
+
+
+def _needs_dsn(envelope: Envelope) -> bool:
+    by_recipient = (envelope.rcpt_parameters, *envelope.exceptions.values())
+    return envelope.mail_parameters.needs_dsn or any(parameters.needs_dsn for parameters in by_recipient)
 
 
 @frozen
@@ -55,6 +68,10 @@ class Envelope:
     mail_parameters: MailParameters = field(default=_NO_MAIL_PARAMETERS, kw_only=True)
     rcpt_parameters: RcptParameters = field(default=_NO_RCPT_PARAMETERS, kw_only=True)
     exceptions: Mapping[str, RcptParameters] = field(factory=dict[str, RcptParameters], kw_only=True, hash=False)
+    needs_smtputf8: bool = field(init=False, eq=False, repr=False, default=Factory(_needs_smtputf8, takes_self=True))
+    """Whether a local part is not ASCII, so that only an SMTPUTF8 server can take it (RFC 6531)."""
+    needs_dsn: bool = field(init=False, eq=False, repr=False, default=Factory(_needs_dsn, takes_self=True))
+    """Whether delivery status notifications are asked for (RFC 3461)."""
 
     def __attrs_post_init__(self) -> None:
         if not self.rcpt_to:
@@ -90,15 +107,3 @@ class Envelope:
     def parameters_for(self, recipient: Address) -> RcptParameters:
         """Return what is asked for one recipient."""
         return self.exceptions.get(recipient.addr_spec, self.rcpt_parameters)
-
-    @property
-    def needs_dsn(self) -> bool:
-        """Whether delivery status notifications are asked for (RFC 3461)."""
-        by_recipient = (self.rcpt_parameters, *self.exceptions.values())
-        return self.mail_parameters.needs_dsn or any(parameters.needs_dsn for parameters in by_recipient)
-
-    @property
-    def needs_smtputf8(self) -> bool:
-        """Whether a local part is not ASCII, so that only an SMTPUTF8 server can take it (RFC 6531)."""
-        paths = self.rcpt_to if self.mail_from is None else (self.mail_from, *self.rcpt_to)
-        return any(path.needs_smtputf8 for path in paths)

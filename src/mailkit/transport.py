@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import fields, frozen
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Capabilities", "Channel", "ServerInfo", "Transport"]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class Capabilities:
     """What a transport can express, so that nothing is ever dropped in silence.
 
@@ -105,12 +106,14 @@ class Capabilities:
         Raises:
             UnsupportedFeatureError: The first such feature.
         """
-        for feature, used in _USES.items():
+        for feature, used, limit in _limits(self):
             wanted = used(message)
-            if wanted > getattr(self, feature):
-                raise _unsupported(feature, wanted, getattr(self, feature), transport)
+            if wanted > limit:
+                raise _unsupported(feature, wanted, limit, transport)
+        if self.smtputf8:
+            return
         named = (message.from_, message.sender, *message.reply_to)  # in the header, whoever the envelope names
-        if not self.smtputf8 and (envelope.needs_smtputf8 or any(each and each.needs_smtputf8 for each in named)):
+        if envelope.needs_smtputf8 or any(each and each.needs_smtputf8 for each in named):
             raise _unsupported("smtputf8", 1, 0, transport)
 
 
@@ -135,6 +138,13 @@ _USES: Mapping[str, Callable[[Message], int]] = {
     "send_at": lambda message: message.send_at is not None,
     "template": lambda message: message.template is not None,
 }
+
+
+@lru_cache(maxsize=64)
+def _limits(capabilities: Capabilities) -> tuple[tuple[str, Callable[[Message], int], int], ...]:
+    """Return what has to be looked at in each message: what there is no limit to has not."""
+    limits = ((feature, used, getattr(capabilities, feature)) for feature, used in _USES.items())
+    return tuple([limit for limit in limits if limit[2] is not True])
 
 
 def _unsupported(feature: str, wanted: int, limit: int, transport: str) -> UnsupportedFeatureError:
