@@ -69,6 +69,8 @@ class OpenSMTPD:
         package = _unpacked_package()
         self._root = root
         self.host = HOST
+        #: Its default; to the MAIL after them it answers 452 4.5.3.
+        self.messages_a_session = 100
         self.log = root / "output.log"
         self.mailboxes = MaildirTree(root / "var/maildirs")
         #: Plain SMTP: 8BITMIME, SIZE (100 MiB) and DSN, but no PIPELINING, CHUNKING or SMTPUTF8.

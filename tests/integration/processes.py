@@ -90,13 +90,19 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Ask ``condition`` every 10 ms until it holds or ``seconds`` have passed; say whether it held."""
+    """Ask ``condition`` every 10 ms, less often if asking takes long, until it holds or ``seconds`` have passed.
+
+    Returns:
+        Whether it held.
+    """
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= deadline:
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return True
+        if asked >= deadline:
             return False
-        time.sleep(_POLL_SECONDS)
-    return True
+        time.sleep(max(_POLL_SECONDS, 2 * (time.monotonic() - asked)))
 
 
 class Guard:
@@ -190,7 +196,7 @@ class Daemon:
         """The end of what it wrote."""
         return self.log.read_text("utf-8", "backslashreplace")[-characters:]
 
-    def stop(self, *, seconds: float = 10.0) -> None:
+    def stop(self, *, seconds: float = 3.0) -> None:
         """Ask it to end, wait, and kill what is left of its process group. May be called again."""
         if self._process.poll() is None:
             self._process.terminate()

@@ -399,6 +399,14 @@ class TestOpenSMTPD:
             with pytest.raises(smtplib.SMTPServerDisconnected):
                 client.noop()
 
+    def test_messages_of_a_session_are_limited(self, opensmtpd: OpenSMTPD, domain: str) -> None:
+        """After a hundred messages the next MAIL is told to come in another session."""
+        with session(opensmtpd.port) as client:
+            for _ in range(opensmtpd.messages_a_session):
+                client.sendmail(SENDER, [f"bob@{domain}"], CONTENT)
+            assert client.mail(SENDER)[0] == 452
+        opensmtpd.mailboxes.wait(f"bob@{domain}", count=opensmtpd.messages_a_session, seconds=30)
+
 
 class TestSmtpSink:
     """Faults on demand."""
