@@ -8,6 +8,7 @@ validated it, becomes a second command.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from mailkit.errors import AddressError, ConfigurationError, MailkitError, MessageError
@@ -247,16 +248,14 @@ def _transaction(
     *,
     smtputf8: bool,
 ) -> bytes:
-    seen = set(words)
     for keyword, value in (parameters or {}).items():
         if not _KEYWORD.fullmatch(keyword):
             raise MessageError(f"{keyword!r} is not an ESMTP keyword: use letters, digits and hyphens")
         if value is not None and not _VALUE.fullmatch(value):
             raise MessageError(f"{keyword}={value!r} is no ESMTP parameter: remove spaces, controls and '='")
-        if keyword.upper() in seen:
+        if keyword.upper() in words:
             raise MessageError(f"the {verb} parameter {keyword} is given twice: leave one out")
-        seen.add(keyword.upper())
-        words[keyword] = value
+        words[keyword.upper()] = value
     arguments = [keyword if value is None else f"{keyword}={value}" for keyword, value in words.items()]
     return _line(MessageError, verb, path, *arguments, utf8=smtputf8)
 
@@ -264,10 +263,14 @@ def _transaction(
 def _path(address: Address | None) -> str:
     if address is None:
         return "<>"
-    if not _MAILBOX.fullmatch(address.addr_spec):
-        text = address.addr_spec
+    return _mailbox_path(address.addr_spec)
+
+
+@lru_cache(maxsize=256)
+def _mailbox_path(text: str) -> str:
+    if not _MAILBOX.fullmatch(text):
         raise AddressError(f"{text!r} cannot stand in an SMTP path: parse it as an Address", value=text)
-    return f"<{address.addr_spec}>"
+    return f"<{text}>"
 
 
 def _notify(conditions: Iterable[Notify]) -> str:
@@ -300,6 +303,8 @@ def _base64(response: bytes) -> str:
 def _line(error: type[MailkitError], *words: str, limit: int = MAX_COMMAND, utf8: bool = False) -> bytes:
     """Write one command line. Every line with an argument passes here, and nothing else adds a line end."""
     text = " ".join(words)
+    if len(text) + 2 <= limit and text.isascii() and text.isprintable():  # as nearly all are
+        return text.encode("ascii") + b"\r\n"
     # No message repeats the whole line: that of AUTH is a secret.
     if wrong := _CONTROL.search(text):
         raise error(f"an SMTP command cannot hold {wrong[0]!r}, which would end or garble it: remove it")
