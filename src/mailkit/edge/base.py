@@ -131,6 +131,17 @@ class Stream(Protocol):
         """
         ...
 
+    def enter_tunnel(self, peer: str, early: bytes = b"") -> None:
+        """From now on be the connection to `peer` that a proxy has made through this one.
+
+        `tls_info` is None then, whatever leads to the proxy, and :meth:`start_tls` starts a session inside.
+
+        Args:
+            peer: The far end, for messages.
+            early: What has been received from it already, to be received next.
+        """
+        ...
+
     async def close(self) -> None:
         """Close at once; never fails, never waits for the peer."""
         ...

@@ -17,6 +17,7 @@ from mailkit.errors import ConnectError
 
 if TYPE_CHECKING:
     from mailkit.edge.base import TLS, TLSInfo
+    from mailkit.edge.nested_tls import NestedTLSChannel
     from mailkit.edge.tls import TLSChannel
     from mailkit.edge.waiter import Waiter
 
@@ -106,7 +107,18 @@ class SocketStream:
         contexts: TLS contexts made so far, which the streams of one edge share.
     """
 
-    __slots__ = ("_channel", "_contexts", "_run", "_sent", "_unfinished", "_waiter", "peer", "tls_info")
+    __slots__ = (
+        "_channel",
+        "_contexts",
+        "_early",
+        "_in_tunnel",
+        "_run",
+        "_sent",
+        "_unfinished",
+        "_waiter",
+        "peer",
+        "tls_info",
+    )
 
     def __init__(self, sock: socket.socket, peer: str, waiter: Waiter, contexts: dict[TLS, Any]) -> None:
         sock.settimeout(0.0)
@@ -116,6 +128,8 @@ class SocketStream:
         self._sent = 0
         self._run = 0
         self._unfinished = False
+        self._early = b""
+        self._in_tunnel = False
         self.peer: str = peer
         self.tls_info: TLSInfo | None = None
 
@@ -160,6 +174,9 @@ class SocketStream:
         # The turn comes before the read: a cancellation after it would lose what was read.
         if self._run >= _TURN:
             await self._let_others_run()
+        if self._early:
+            early, self._early = self._early, b""
+            return early
         while True:
             try:
                 data = self._channel.receive(_RECEIVE_SIZE)
@@ -174,7 +191,14 @@ class SocketStream:
     def has_input(self) -> bool:
         """Whether a byte or the end of the stream has arrived: takes no time and reads nothing."""
         # A stream that this side has closed has come to its end too.
-        return self._channel.socket.fileno() < 0 or self._channel.has_input()
+        return bool(self._early) or self._channel.socket.fileno() < 0 or self._channel.has_input()
+
+    def enter_tunnel(self, peer: str, early: bytes = b"") -> None:
+        """From now on be the connection that a proxy has made, of which `early` has come already."""
+        self.peer = peer
+        self.tls_info = None
+        self._early = early
+        self._in_tunnel = True
 
     async def start_tls(self, tls: TLS, host: str, *, deadline: float) -> None:
         """Turn the stream into TLS. Failing closes it: nothing may go on in clear by mistake."""
@@ -182,14 +206,18 @@ class SocketStream:
 
         try:
             context = await with_tls.context_for(tls, self._contexts, self._waiter)
-            self._channel = channel = with_tls.wrap(self._channel, context, tls.server_hostname or host, self.peer)
+            name = tls.server_hostname or host
+            self._channel = channel = with_tls.wrap(
+                self._channel, context, name, self.peer, in_tunnel=self._in_tunnel, early=self._early
+            )
+            self._in_tunnel = False
             await self._shake_hands(channel, deadline)
             self.tls_info = channel.info()
         except BaseException:
             await self.close()
             raise
 
-    async def _shake_hands(self, channel: TLSChannel, deadline: float) -> None:
+    async def _shake_hands(self, channel: TLSChannel | NestedTLSChannel, deadline: float) -> None:
         while (wanted := channel.handshake(self.peer)) is not None:
             if not await self._wait(wanted, deadline):
                 raise timed_out(f"{self.peer} did not finish the TLS handshake", "tls")

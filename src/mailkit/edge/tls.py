@@ -19,6 +19,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from mailkit.edge.base import TLSInfo
+from mailkit.edge.nested_tls import NestedTLSChannel
 from mailkit.edge.readiness import ready_now
 from mailkit.edge.stream import WANT_READ, WANT_WRITE, PlainChannel
 from mailkit.edge.tls_failures import (
@@ -91,20 +92,26 @@ def _new_context(tls: TLS) -> ssl.SSLContext:
     return context
 
 
-def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLSChannel:
-    """Put a TLS client on top of a socket in clear, the handshake not begun.
+def wrap(
+    channel: Channel, context: ssl.SSLContext, host: str, peer: str, *, in_tunnel: bool = False, early: bytes = b""
+) -> TLSChannel | NestedTLSChannel:
+    """Put a TLS client on top of a socket in clear, or of a proxy's TLS, the handshake not begun.
 
     Raises:
         ConfigurationError: `host` is no name for a certificate, or the context is for servers.
         TLSError: The peer has spoken first, or has closed.
     """
+    name = _certificate_name(host)
+    if early:
+        raise speaks_in_clear(peer)
+    if isinstance(channel, TLSChannel) and in_tunnel:
+        return _nest(channel, context, name, peer)
     if not isinstance(channel, PlainChannel):
         raise TLSError(
             f"the connection to {peer} is inside TLS already; start TLS only once",
             cause="configuration",
             phase="tls",
         )
-    name = _certificate_name(host)
     sock = channel.socket
     try:
         early = sock.recv(1, socket.MSG_PEEK)
@@ -114,7 +121,7 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
         raise broke_off(error, peer) from error
     else:
         if not early:
-            raise TLSError(f"{peer} closed the connection before TLS; try again later", cause="transient", phase="tls")
+            raise _closed(peer)
         # A TLS server waits for our ClientHello. Whatever came first is a service in clear or an injection
         # (CVE-2011-0411).
         raise speaks_in_clear(peer)
@@ -125,6 +132,23 @@ def wrap(channel: Channel, context: ssl.SSLContext, host: str, peer: str) -> TLS
     except OSError as error:
         raise broke_off(error, peer) from error
     return TLSChannel(wrapped)
+
+
+def _closed(peer: str) -> TLSError:
+    return TLSError(f"{peer} closed the connection before TLS; try again later", cause="transient", phase="tls")
+
+
+def _nest(channel: TLSChannel, context: ssl.SSLContext, name: str, peer: str) -> NestedTLSChannel:
+    if channel.has_input():
+        try:
+            early = channel.receive(_RECORD)
+        except OSError as error:
+            raise broke_off(error, peer) from error
+        raise speaks_in_clear(peer) if early else _closed(peer)
+    try:
+        return NestedTLSChannel(channel, context, name)
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"the SSLContext cannot be used for a client: {what(error)}") from error
 
 
 def _certificate_name(host: str) -> str:

@@ -115,7 +115,7 @@ def handshake_failed(error: OSError, peer: str) -> TLSError:
     return TLSError(f"no TLS with {peer} ({what(error)}): {why}", phase="tls")
 
 
-def not_verified(error: ssl.SSLCertVerificationError, sock: ssl.SSLSocket, peer: str) -> TLSError:
+def not_verified(error: ssl.SSLCertVerificationError, sock: ssl.SSLSocket | ssl.SSLObject, peer: str) -> TLSError:
     """Return what to raise when the server's certificate is not good."""
     failed, advice = _VERIFICATION.get(
         error.verify_code,
