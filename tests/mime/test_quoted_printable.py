@@ -36,6 +36,7 @@ def test_reads_back_and_keeps_to_its_limits(text: bytes) -> None:
         (b".", b"=2E"),
         (b"..", b"=2E=2E"),
         (b".a", b"=2E=\r\na"),
+        (b".From x", b"=2E=46=\r\nrom x"),
         (b"From x", b"=46=\r\nrom x"),
         (b"From", b"From"),
         (b"a\r\n..\r\nb", b"a\r\n=2E=2E\r\nb"),

@@ -9,7 +9,7 @@ __all__ = ["encode_quoted_printable"]
 
 # A line that begins with "From " gets a ">" in front of it in mbox files, and a "." is what SMTP itself
 # doubles. An escaped character there is safe from both.
-_UNSAFE_START = re.compile(rb"^(?:F(?=rom )|\.+)", re.MULTILINE)
+_UNSAFE_START = re.compile(rb"^(?:\.+(?:F(?=rom ))?|F(?=rom ))", re.MULTILINE)
 _ROOM = 72  # whole escapes in a line of 76, its soft line break included
 
 
@@ -29,7 +29,7 @@ def encode_quoted_printable(text: bytes) -> bytes:
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
-    start = b"=46" if found[0] == b"F" else b"=2E" * len(found[0])
+    start = found[0].replace(b".", b"=2E").replace(b"F", b"=46")
     pieces = [start[index : index + _ROOM] for index in range(0, len(start), _ROOM)]
     # The rest of the line may have all of its 76 characters already. A soft line break with nothing after it
     # would be read as a line end by some.
