@@ -199,6 +199,34 @@ def test_a_timeout_while_the_message_is_written_is_not_sent(
     assert (caught.value.outcome, [each.status for each in caught.value.recipients]) == ("not_sent", ["not_sent"])
 
 
+def test_no_helper_of_the_program_takes_a_cut_message(
+    edge: Edge, run: Any, message: Message, tmp_path: Path, program: Program
+) -> None:
+    """When the program is a script that is killed, what it has started is killed too, before its input ends."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    real = program(
+        "sys.stdin.buffer.read(10)",
+        f"out = os.open({os.fspath(fifo)!r}, os.O_WRONLY)",
+        "time.sleep(2)",
+        "sys.stdin.buffer.read()",
+        'os.write(out, b"taken for a whole message")',
+    )
+    script = tmp_path / "script"
+    script.write_text(f'#!/bin/sh\ncat | {real} "$@"\nexit 0\n', encoding="utf-8")
+    script.chmod(0o700)
+    transport = SendmailTransport(script, timeout=1.0)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(DeliveryTimeout) as caught:
+            run(transport.open(edge).send, message.evolve(text="line\n" * 200_000), ENVELOPE)
+        assert caught.value.outcome == "not_sent"
+        os.set_blocking(reader, True)
+        assert not os.read(reader, 100)  # the end of the pipe: whoever could write is dead
+    finally:
+        os.close(reader)
+
+
 def test_the_mailer_s_timeout_is_the_default(message: Message, program: Program) -> None:
     """Without a timeout of its own, the edge's holds."""
     channel = SendmailTransport(program("time.sleep(60)")).open(make_edge("blocking", timeout=0.2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
 from typing import IO, TYPE_CHECKING
 
@@ -38,9 +39,11 @@ async def run_process(
         await conversation.run(f"{argv[0]} did not end", deadline)
         return process.returncode, conversation.said()
     finally:
-        # Killed before its input ends: a mail program would take a cut message for a whole one.
+        # Killed before its input ends: a mail program would take a cut message for a whole one. With it goes all that
+        # it has started, for the mail program may be behind a script; what it left running when it ended stays.
         with contextlib.suppress(OSError):
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1)
         for pipe in (process.stdin, process.stderr):
@@ -57,7 +60,12 @@ def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         # Unbuffered: what a pipe has taken is the program's, what it has not is ours.
         return subprocess.Popen(  # noqa: S603 - no shell
-            list(argv), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,  # its own, which can be ended as a whole
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise ConnectError(
