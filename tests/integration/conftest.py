@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 _LOGS = pytest.StashKey[list[Path]]()
-_LOG_CHARACTERS = 6_000
+_LOG_CHARACTERS = 3_000
 
 _MEMORY = "/dev/shm"
 _MEMORY_NEEDED = 2 * 2**30

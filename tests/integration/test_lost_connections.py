@@ -13,8 +13,8 @@ import pytest
 from mailkit import DeliveryError, DeliveryTimeout, Mailer, OutcomeUnknownError, RetryPolicy
 from mailkit.smtp import SMTP, Timeouts
 
+from .cutting_proxy import Cut, CuttingProxy
 from .letters import note
-from .relay import Cut, CuttingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

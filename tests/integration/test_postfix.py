@@ -18,9 +18,9 @@ from mailkit import (
 )
 from mailkit.smtp import SMTP
 
+from .cutting_proxy import CuttingProxy
 from .letters import assert_is, letter, note
 from .postfix import RECIPIENT_LIMIT, SIZE_LIMIT
-from .relay import CuttingProxy
 
 if TYPE_CHECKING:
     from .colours import Post

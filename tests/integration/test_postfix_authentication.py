@@ -10,10 +10,10 @@ import pytest
 from mailkit import AuthenticationError, DeliveryError, Mailer
 from mailkit.smtp import SMTP
 
+from .cutting_proxy import CuttingProxy
 from .dovecot import ACCOUNTS
 from .letters import note
 from .postfix import MECHANISMS
-from .relay import CuttingProxy
 
 if TYPE_CHECKING:
     from .colours import Post

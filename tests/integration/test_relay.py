@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from .relay import HOST, Cut, CuttingProxy, DelayingRelay
+from .cutting_proxy import HOST, Cut, CuttingProxy
+from .relay import DelayingRelay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

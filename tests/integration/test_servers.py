@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .cutting_proxy import Cut, CuttingProxy
 from .dovecot import ACCOUNTS
 from .postfix import (
     CONTENT_REPLIES,
@@ -21,7 +22,6 @@ from .postfix import (
     SIZE_LIMIT,
     Mechanism,
 )
-from .relay import Cut, CuttingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
