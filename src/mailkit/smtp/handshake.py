@@ -68,6 +68,7 @@ async def shake_hands(conversation: Conversation) -> Handshake:
         if options.login is not None:
             phase = "auth"
             mechanism = await _authenticate(conversation, options.login, extensions)
+        await conversation.read_waiting()  # what comes unasked now would be taken for an answer to the first message
     except DeliveryError as error:
         error.phase = error.phase or phase
         raise
