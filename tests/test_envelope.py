@@ -138,7 +138,7 @@ def test_options_for_a_stranger_are_an_error() -> None:
     options = {"smtp": {"recipients": {"bob@xn--bcher-kva.test": {"notify": "NEVER"}}}}
     assert Envelope.from_message(Message(**given, options=options)).needs_dsn  # type: ignore[arg-type]
     options["smtp"]["recipients"]["eve@example.net"] = {"notify": "NEVER"}
-    with pytest.raises(MessageError, match="names eve@example.net, to whom the message does not go"):
+    with pytest.raises(MessageError, match=r"names eve@example\.net, to whom the message does not go"):
         Envelope.from_message(Message(**given, options=options))  # type: ignore[arg-type]
 
 

@@ -124,7 +124,7 @@ class SMTP:
         _check_port(self.port)
         if self.ehlo_name is not None:
             check_ehlo_name(self.ehlo_name)
-        if (self.username is None) != (self.password is None and self.token is None):
+        if (not self.username) != (self.password is None and self.token is None):
             msg = "credentials are a username with a password or a token: one half of them is missing"
             raise ConfigurationError(msg)
         self.login()
@@ -211,7 +211,7 @@ class SMTP:
         Raises:
             ConfigurationError: No mechanism could carry them.
         """
-        if self.username is None:
+        if not self.username:
             return None
         return Login(username=self.username, password=self.password, token=self.token)
 
