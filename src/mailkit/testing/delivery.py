@@ -88,16 +88,26 @@ class Delivery:
                 self._conversation.reply("DOT" if last else "BDAT", lambda: refusal)
             if transaction is not None:
                 transaction.broken = True
+                self._reopen(transaction, after=last)
             return
         transaction.chunks.append(content.data)
         transaction.size += size
         if last:
             joined = transaction.chunks[0] if len(transaction.chunks) == 1 else b"".join(transaction.chunks)
-            self._finish(transaction, Content(joined, transaction.size), "BDAT")
+            accepted = self._finish(transaction, Content(joined, transaction.size), "BDAT")
+            self._reopen(transaction, after=not accepted)
         elif self._conversation.muted or not self._conversation.reply(
             "BDAT", lambda: self._chunk_reply(transaction, size)
         ).startswith(b"2"):
             transaction.broken = True
+
+    def _reopen(self, transaction: Transaction, *, after: bool) -> None:
+        """Go on with a transaction after its last chunk was refused, where the server is one of that kind."""
+        if after and self._conversation.settings.keeps_refused_bdat:
+            transaction.chunks.clear()
+            transaction.size = 0
+            transaction.broken = False
+            self._transactions.current = transaction
 
     def _refusal(self, transaction: Transaction | None) -> bytes:
         if "CHUNKING" not in self._conversation.offered:
@@ -113,19 +123,23 @@ class Delivery:
             return replies.TOO_LARGE
         return b"250 2.0.0 %d octets received\r\n" % size
 
-    def _finish(self, transaction: Transaction, content: Content, via: Literal["DATA", "BDAT"]) -> None:
-        """Take a complete message and answer for it: once, or for each recipient (LMTP, RFC 2033 §4.2)."""
+    def _finish(self, transaction: Transaction, content: Content, via: Literal["DATA", "BDAT"]) -> bool:
+        """Take a complete message and answer for it: once, or for each recipient (LMTP, RFC 2033 §4.2).
+
+        Returns:
+            Whether somebody was told that it is accepted.
+        """
         conversation = self._conversation
         recipients = transaction.rcpt_to
         if content.size > conversation.settings.max_size:
             if not conversation.muted:
                 for recipient in recipients if conversation.settings.lmtp else ("",):
                     conversation.reply("DOT", lambda: replies.TOO_LARGE, recipient)
-            return
+            return False
         if not recipients:  # RFC 2920 §3.1: a 354 was wrong, so the failure comes here; LMTP owes nobody a reply
             if not conversation.muted and not conversation.settings.lmtp:
                 conversation.reply("DOT", lambda: replies.NO_RECIPIENTS)
-            return
+            return False
         binary = transaction.body == "BINARYMIME"
         eight_bit = transaction.body != "7BIT" or transaction.utf8
         for rule, detail in broken_rules(content.data, eight_bit=eight_bit, binary=binary):
@@ -147,15 +161,14 @@ class Delivery:
             )
         )
         if conversation.muted:
-            return
+            return False
         verdict = self._on_message(message) if self._on_message else None
         reply = encode_reply(verdict) if verdict else b"250 2.0.0 OK: queued as %08X\r\n" % message.number
         if conversation.settings.lmtp:
-            self._settle_each(message, reply)
-        else:
-            self._settle(message, reply, recipients)
+            return self._settle_each(message, reply)
+        return self._settle(message, reply, recipients)
 
-    def _settle_each(self, message: ReceivedMessage, reply: bytes) -> None:
+    def _settle_each(self, message: ReceivedMessage, reply: bytes) -> bool:
         accepted: list[int] = []
         for position, recipient in enumerate(message.rcpt_to):
             chosen = [*accepted, position]
@@ -166,6 +179,7 @@ class Delivery:
             )
             if self._settle(part, reply, [recipient]):
                 accepted = chosen
+        return bool(accepted)
 
     def _settle(self, message: ReceivedMessage, reply: bytes, subjects: list[str]) -> bool:
         """Answer for a message; it counts as accepted before a positive reply can be seen, and only then."""

@@ -62,6 +62,8 @@ class SMTPServer:
         without: Keywords of usual extensions to leave out, such as `"CHUNKING"`.
         limits: RFC 9422 limits: `RCPTMAX`, `MAILMAX`, `RCPTDOMAINMAX`; enforced even `without=("LIMITS",)`.
         max_size: The largest message, in octets (RFC 1870).
+        keeps_refused_bdat: Leave a transaction open when its last BDAT was refused, as RFC 3030 §2 allows: what
+            comes next without a RSET becomes part of it.
         on_message: Called with each complete message before it is answered, in the connection's thread; a
             text that it returns is the reply.
         keep: `"counts"` keeps numbers only, no message and no transcript: for measurements.
@@ -98,6 +100,7 @@ class SMTPServer:
         without: Iterable[str] = (),
         limits: Mapping[str, int] = _NO_LIMITS,
         max_size: int = 64 * 1024 * 1024,
+        keeps_refused_bdat: bool = False,
         on_message: OnMessage | None = None,
         keep: Literal["everything", "counts"] = "everything",
     ) -> None:
@@ -127,6 +130,7 @@ class SMTPServer:
             max_size=max_size,
             require_auth=require_auth,
             auth_before_tls=auth_before_tls,
+            keeps_refused_bdat=keeps_refused_bdat,
         )
         self._certificate: Certificate | None = None
         self._tls: ServerTLS | None = None

@@ -56,6 +56,7 @@ class Settings:
         max_size: The largest message, in octets.
         require_auth: Whether MAIL needs an authenticated session.
         auth_before_tls: Whether AUTH is offered before STARTTLS.
+        keeps_refused_bdat: Whether a transaction whose last BDAT was refused stays open.
     """
 
     hostname: str
@@ -69,6 +70,7 @@ class Settings:
     max_size: int
     require_auth: bool
     auth_before_tls: bool
+    keeps_refused_bdat: bool = False
 
     def offered_mechanisms(self, *, encrypted: bool) -> tuple[str, ...]:
         """List the SASL mechanisms that are on offer now."""
