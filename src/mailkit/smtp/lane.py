@@ -197,6 +197,10 @@ class Lane:
 
     async def _alone(self, flight: Flight, session: Session) -> None:
         conversation, asked = session.conversation, flight.rest
+        if not await session.prepare():
+            self._waiting.appendleft(flight)
+            await self._let_go(session)
+            return
         try:
             delivered = await session.deliver(evolve(flight.envelope, rcpt_to=asked), flight.content)
         except BaseException as interruption:
@@ -216,8 +220,6 @@ class Lane:
             self._waiting.appendleft(flight)
         else:
             flight.settle(delivered.error, delivered.reply)
-        if not (conversation.is_usable and await session.prepare()):
-            await self._let_go(session)
 
     async def _write_ahead(self, flight: Flight, session: Session) -> None:
         engine = session.conversation.engine
