@@ -113,3 +113,10 @@ def test_no_base64_gives_it_away(secret: str, before: bytes, after: bytes) -> No
     echo = base64.b64encode(before + data + after).decode()
     assume("*" not in secret)
     assert redact(f"line {echo} end", [Secret(secret)]) == "line *** end"
+
+
+def test_a_server_that_answers_in_latin_1_is_understood() -> None:
+    """A secret whose letters come back in another encoding, and are shown escaped for it, is masked all the same."""
+    reply = printable("535 no wörd-pass".encode("latin-1"))
+    assert reply == "535 no w\\xf6rd-pass"
+    assert Redactor([Secret("wörd-pass")])(reply) == "535 no ***"

@@ -69,7 +69,9 @@ def _literal_forms(value: str) -> Iterator[str]:
     data = value.encode("utf-8", "surrogatepass")
     yield value
     yield printable(data)  # how a reply's text shows it
+    yield printable(value.encode("latin-1", "backslashreplace"))  # and that of a server that knows no UTF-8
     yield repr(value)[1:-1]
+    yield ascii(value)[1:-1]
     for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
         yield quoted
         yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
