@@ -25,7 +25,7 @@ from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import bdat_pieces, data_pieces
 from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
-from mailkit.smtp.transaction import Transaction
+from mailkit.smtp.transaction import TOO_MANY, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +63,9 @@ class Delivered:
 
     @property
     def is_stale(self) -> bool:
-        """Whether nobody got anything, and no reply but "I am closing" says why."""
-        return all(result.status == "not_sent" and result.code in {None, SERVICE_CLOSING} for result in self.results)
+        """Whether nobody got anything, and no reply but "not on this connection" says why."""
+        said = {None, SERVICE_CLOSING, TOO_MANY}
+        return all(result.status == "not_sent" and result.code in said for result in self.results)
 
 
 def envelope_lines(
@@ -206,12 +207,12 @@ class Delivery:
         self._cautious = False  # this connection is alive
         if self._chunking:
             await self._write(transaction, bdat_pieces(self._content.iter_bytes(), self._content.size))
-        elif not transaction.is_refused and not transaction.accepted_recipients:
-            # 354 although every RCPT failed: whatever we wrote now could be taken for a message, even an empty one.
-            self._conversation.is_usable = False
-        elif not transaction.is_refused:
+        elif not transaction.is_refused and transaction.accepted_recipients:
             self._engine.await_answer(Expected(Awaited.CONTENT, transaction))
             await self._write(transaction, data_pieces(self._content.iter_bytes()))
+        elif transaction.awaits_content:
+            # 354 although MAIL or every RCPT failed: whatever we wrote now would be taken for a message.
+            self._conversation.is_usable = False
 
     def _lines(self, transaction: Transaction) -> Iterator[tuple[bytes, Expected]]:
         return envelope_lines(transaction, self._extensions, self._envelope, self._content)

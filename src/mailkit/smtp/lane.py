@@ -241,8 +241,8 @@ class Lane:
         if not await self._attempt(session, self._settle(session)):
             return
         if transaction.is_refused or not transaction.accepted_recipients:
-            # 354 although every RCPT failed: whatever we wrote now could be taken for a message, even an empty one.
-            conversation.is_usable = conversation.is_usable and transaction.is_refused
+            # 354 although MAIL or every RCPT failed: whatever we wrote now would be taken for a message.
+            conversation.is_usable = conversation.is_usable and not transaction.awaits_content
             self._conclude(session)
         else:
             flight.prepared = content
@@ -251,14 +251,14 @@ class Lane:
     def _begin(self, flight: Flight, session: Session) -> Transaction:
         """Queue the envelope, behind a RSET where the transaction before it may be left open.
 
-        A refused BDAT leaves an indeterminate state (RFC 3030 §2), and what is in flight may yet be refused: without
-        the RSET, its envelope could become that of the next message.
+        What is in flight may yet be refused, and a refusal may leave its transaction open (RFC 3030 §2, and Postfix
+        even behind a dot): without the RSET, its envelope could become that of the next message.
         """
         engine = session.conversation.engine
         transaction = flight.begin(session)
         # All lines first: where one cannot be written, none may be.
         lines = list(envelope_lines(transaction, session.extensions, flight.envelope, flight.content))
-        if session.needs_reset or (self._written and session.chunking):
+        if session.needs_reset or self._written:
             engine.expect(commands.rset(), Expected(Awaited.RSET))
             session.needs_reset = False
         engine.expect_all(lines)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Transaction"]
 
-_TOO_MANY_RECIPIENTS = frozenset({452, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
+TOO_MANY: Final = 452
+TOO_MANY_ENHANCED: Final = "4.5.3"
+_TOO_MANY_RECIPIENTS = frozenset({TOO_MANY, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
 _TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
 
 GREYLISTED: Final = "4.7.1"
@@ -72,11 +74,15 @@ class Transaction:
     def is_open(self) -> bool:
         """Whether the server may still hold this transaction open, so that only RSET clears it.
 
-        The final dot ends a transaction whatever its answer (RFC 5321 §4.1.1.4); a refused BDAT leaves an indeterminate
-        state (RFC 3030 §2).
+        A refused BDAT leaves an indeterminate state (RFC 3030 §2). The final dot should end a transaction whatever its
+        answer (RFC 5321 §4.1.1.4), but Postfix keeps one open whose content a policy refused.
         """
-        ended = any(reply.is_positive for reply in self._content) or (self._content and not self.chunked)
-        return self._mail_accepted and not ended
+        return self._mail_accepted and not any(reply.is_positive for reply in self._content)
+
+    @property
+    def awaits_content(self) -> bool:
+        """Whether the server said 354 and nothing was written: whatever is said next would be content to it."""
+        return self._data_accepted and not self.chunked and self.commit_at is None
 
     @property
     def accepted_recipients(self) -> int:
@@ -90,7 +96,9 @@ class Transaction:
 
     @property
     def is_closing(self) -> bool:
-        """Whether the server said 421 to any of it, and so hangs up."""
+        """Whether the server takes no more on this connection: it said 421, or that this was one message too many."""
+        if self._refusal is not None and _is_exhausted(*self._refusal):
+            return True
         replies = [*self._rcpt, self._refusal and self._refusal[1], *self._content]
         return any(reply is not None and reply.code == SERVICE_CLOSING for reply in replies)
 
@@ -158,6 +166,11 @@ class Transaction:
         return Awaited.CONTENT if self._data_accepted else Awaited.DATA
 
 
+def _is_exhausted(what: Awaited, reply: Reply) -> bool:
+    """Whether MAIL was answered with "too many": of messages, since there are no recipients yet (OpenSMTPD)."""
+    return what is Awaited.MAIL and reply.code == TOO_MANY and reply.enhanced_code == TOO_MANY_ENHANCED
+
+
 def _status(what: Awaited, reply: Reply, *, committed: bool) -> Status:
     # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
     if what is Awaited.CONTENT and reply.is_positive:
@@ -165,7 +178,7 @@ def _status(what: Awaited, reply: Reply, *, committed: bool) -> Status:
     # Neither "I am closing" nor "no content now" is about the message; nothing of it was taken, unless the server had
     # all of it and says so of the message itself.
     closing = reply.code == SERVICE_CLOSING and not (what is Awaited.CONTENT and committed)
-    if closing or (what is Awaited.DATA and reply.is_transient):
+    if closing or (what is Awaited.DATA and reply.is_transient) or _is_exhausted(what, reply):
         return "not_sent"
     return "deferred" if reply.is_transient else "rejected"
 
