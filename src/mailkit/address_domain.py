@@ -31,7 +31,7 @@ HOST = rf"{_LABEL}(?:\.{_LABEL})*"
 
 _HOST_PATTERN = re.compile(HOST)
 _RESERVED_LABEL = re.compile(r"(?!xn)[a-z0-9]{2}--", re.IGNORECASE | re.ASCII)
-_NOT_DOMAIN = re.compile(r"[^A-Za-z0-9.\-\x80-\U0010ffff]")
+_NOT_DOMAIN = re.compile(r"[\x00-,/:-@\[-`{-\x7f]")  # ASCII without letters, digits, dot and hyphen
 _NOT_LITERAL = re.compile(r"[^A-Za-z0-9.:]")
 
 ONE_ADDRESS = "a string is one address, so pass several as a list of strings"
@@ -102,9 +102,7 @@ def refuse_character(text: str, position: int, remedy: str) -> NoReturn:
     refuse(text, position, f"unexpected {text[position]!r}", remedy)
 
 
-def refuse(
-    text: str, position: int, problem: str, remedy: str, *, cause: Exception | None = None
-) -> NoReturn:
+def refuse(text: str, position: int, problem: str, remedy: str, *, cause: Exception | None = None) -> NoReturn:
     """Raise the error that says what is wrong with `text`, where, and what to do."""
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     message = f"{shown!r} is not valid: {problem} at position {position}; {remedy}"
