@@ -13,7 +13,7 @@ from mailkit.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TransportURL", "seconds", "switch", "whole"]
+__all__ = ["TransportURL", "rate", "seconds", "switch", "whole"]
 
 
 def seconds(text: str) -> float:
@@ -22,6 +22,11 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError
     return value
+
+
+def rate(text: str) -> float:
+    """Read a positive, finite number of times a second."""
+    return seconds(text)
 
 
 def whole(text: str) -> int:
@@ -105,6 +110,7 @@ class TransportURL:
             except (ValueError, KeyError):
                 kind: dict[Callable[[str], Any], str] = {
                     seconds: "a positive number of seconds",
+                    rate: "a positive number a second",
                     whole: "a positive whole number",
                     switch: "on or off",
                 }

@@ -9,16 +9,14 @@ from mailkit.errors import DeliveryError, MailkitError
 from mailkit.mime import render
 from mailkit.receipt import Outcome
 from mailkit.smtp.content import suits
-from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import Delivered
+from mailkit.smtp.dialer import Dialer
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.flight import Flight
-from mailkit.smtp.handshake import shake_hands
 from mailkit.smtp.interruption import annotate, untouched
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.pool import Pool
 from mailkit.smtp.raw import RawContent
-from mailkit.smtp.session import Session
 from mailkit.smtp.stream import deliver_stream
 from mailkit.smtp.verdict import verdict
 from mailkit.transport import Channel, ServerInfo
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.receipt import Receipt
     from mailkit.smtp.content import Content
+    from mailkit.smtp.session import Session
     from mailkit.smtp.transport import SMTP
 
 __all__ = ["SMTPChannel"]
@@ -50,28 +49,15 @@ class SMTPChannel(Channel):
         self._edge = edge
         self._server = transport
         self._options = transport.options()
+        self._dialer = Dialer(transport, self._options, edge)
         self._pool = Pool(edge, self._connect, transport.pool)
         # What the server said last. Before it said anything, a message is written so that every server can take it.
         self._extensions = Extensions.none()
 
     async def _connect(self) -> Session:
-        server, timeouts = self._server, self._options.timeouts
-        timeout = self._edge.timeout if timeouts.connect is None else timeouts.connect
-        deadline = self._edge.now() + timeout
-        if server.unix_path is not None:
-            stream = await self._edge.connect_unix(server.unix_path, deadline=deadline)
-        else:
-            stream = await self._edge.connect_tcp(
-                server.host, server.effective_port, deadline=deadline, source_address=server.source_address
-            )
-        conversation = Conversation(stream, self._edge, self._options)
-        try:
-            handshake = await shake_hands(conversation)
-        except BaseException:
-            await conversation.close()
-            raise
-        self._extensions = handshake.extensions
-        return Session(conversation, handshake)
+        session = await self._dialer.dial()
+        self._extensions = session.extensions
+        return session
 
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message over a pooled connection.
@@ -98,6 +84,7 @@ class SMTPChannel(Channel):
                 yield outcome
         finally:
             await outcomes.aclose()
+            await flights.aclose()
 
     def _flight(self, message: Message | Outcome) -> Flight | Outcome:
         if isinstance(message, Outcome):
@@ -130,6 +117,8 @@ class SMTPChannel(Channel):
     async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
         for fresh in (False, True):
             try:
+                if not fresh:
+                    await self._pool.wait_for_turn(len(envelope.rcpt_to))
                 session = await self._pool.acquire(fresh=fresh)
             except DeliveryError as error:
                 return Delivered(untouched(envelope, error.phase), error)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from mailkit.errors import AddressError, ConfigurationError
 
-__all__ = ["check_host", "is_loopback"]
+__all__ = ["check_host", "is_address", "is_loopback"]
 
 # Not only RFC 1123 names: container networks give their hosts underscores.
 _NAME = re.compile(
@@ -22,7 +22,7 @@ def check_host(host: str) -> str:
         ConfigurationError: It is neither.
     """
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if _NAME.fullmatch(bare) or _is_address(bare):
+    if _NAME.fullmatch(bare) or is_address(bare):
         return bare
     if not bare.isascii():
         from mailkit.address_domain import parse_domain
@@ -38,12 +38,13 @@ def check_host(host: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine, so that nothing leaves it."""
-    if _is_address(host):
+    if is_address(host):
         return ip_address(host).is_loopback
     return host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost")  # RFC 6761 §6.3
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether the host is an IP address, and not a name."""
     try:
         ip_address(host)
     except ValueError:

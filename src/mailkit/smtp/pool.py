@@ -6,9 +6,10 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.smtp.rate import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +30,11 @@ class PoolLimits:
         max_age: Seconds that one connection lives; None is no bound.
         idle_timeout: Seconds after which an idle connection is not used again. Servers close theirs after 5 minutes or
             so (RFC 5321 §4.5.3.2.7), busy ones much sooner.
-        acquire_timeout: Seconds to wait for a connection; None is the mailer's `timeout`.
+        acquire_timeout: Seconds to wait for a connection, or for a turn by one of the rates; None is the mailer's
+            `timeout`. Streams of messages (`send_many`) wait for their turns as long as it takes.
+        messages_per_second: How many messages begin in a second, over all connections together; None is no bound.
+        recipients_per_second: The same for recipients. A message with more of them goes out whole, and then there is
+            a pause.
 
     Raises:
         ConfigurationError: A bound is not positive.
@@ -40,9 +45,11 @@ class PoolLimits:
     max_age: float | None = None
     idle_timeout: float = 60.0
     acquire_timeout: float | None = None
+    messages_per_second: float | None = None
+    recipients_per_second: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        bounds = (self.max_connections, self.max_messages, self.max_age, self.idle_timeout, self.acquire_timeout)
+        bounds: list[float | None] = [getattr(self, each.name) for each in fields(PoolLimits)]
         if any(bound is not None and bound <= 0 for bound in bounds):
             msg = "every bound of the connection pool is positive; use None for no bound"
             raise ConfigurationError(msg)
@@ -67,6 +74,22 @@ class Pool:
         self._limits = limits
         self._processes: dict[int, _Process] = {}
         self._closed = False
+        self.rate: RateLimit = RateLimit(
+            edge, messages=limits.messages_per_second, recipients=limits.recipients_per_second
+        )
+
+    async def wait_for_turn(self, recipients: int) -> None:
+        """Wait until a message may go out by the rates.
+
+        Raises:
+            RateLimitedError: That would take longer than a connection is waited for.
+        """
+        await self.rate.wait_until(await self.rate.reserve(recipients, within=self._patience))
+
+    @property
+    def _patience(self) -> float:
+        timeout = self._limits.acquire_timeout
+        return self._edge.timeout if timeout is None else timeout
 
     async def acquire(self, *, fresh: bool = False) -> Session:
         """Return a session that nobody else uses; it must come back through :meth:`release`.
@@ -78,8 +101,7 @@ class Pool:
             DeliveryError: No connection could be had: nothing was sent.
         """
         process = self._process()
-        timeout = self._limits.acquire_timeout
-        await process.slots.acquire(deadline=self._edge.now() + (self._edge.timeout if timeout is None else timeout))
+        await process.slots.acquire(deadline=self._edge.now() + self._patience)
         try:
             while (session := process.pop()) is not None:
                 if await self._is_ready(session, fresh=fresh):

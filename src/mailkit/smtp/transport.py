@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
+from mailkit.proxy import Proxy, proxy_from_environment
 from mailkit.secret import Secret
 from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
-from mailkit.smtp.host import check_host, is_loopback
+from mailkit.smtp.host import check_host, is_address, is_loopback
 from mailkit.smtp.login import Login
 from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.source_addresses import check_source_address
 from mailkit.transport import Capabilities
-from mailkit.transport_url import seconds, switch, whole
+from mailkit.transport_url import rate, seconds, switch, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailkit.edge import Edge
+    from mailkit.edge.records import NameServers
     from mailkit.smtp.channel import SMTPChannel
+    from mailkit.smtp.discovery import Discover
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import TokenSource
     from mailkit.smtp.options import Protocol, Recipients, Security
@@ -33,6 +37,7 @@ __all__ = ["SMTP"]
 
 SUBMISSION = 587  # RFC 6409 §3.1
 SUBMISSIONS = 465  # RFC 8314 §3.3: implicit TLS
+RELAY = 25  # RFC 5321 §4.5.4.2: what mail exchangers listen on
 LMTP_PORT = 24  # what lmtp:// means without a port; RFC 2033 §5 only forbids 25
 
 _CAPABILITIES = evolve(Capabilities.rfc5322(), send_at=True)  # RFC 4865, where the server offers it
@@ -44,6 +49,17 @@ def _secret(value: str | Secret | None) -> Secret | None:
 
 def _token(value: str | Secret | TokenSource | None) -> Secret | TokenSource | None:
     return Secret.coerce(value) if isinstance(value, str | Secret) else value
+
+
+def _proxy(value: str | Proxy | None) -> Proxy | Literal["environment"] | None:
+    if isinstance(value, str):
+        return "environment" if value == "environment" else Proxy.parse(value)
+    return value
+
+
+def _listed(text: str) -> tuple[str, ...] | str:
+    """Read one, or several with commas between them."""
+    return tuple(text.split(",")) if "," in text else text
 
 
 def _path(value: str | Path | None) -> Path | None:
@@ -82,7 +98,13 @@ class SMTP:
         server_hostname: The name that the certificate must be for, where it differs from `host`.
         ssl_context: A ready ``ssl.SSLContext`` instead of the five above.
         ehlo_name: The domain or address literal with which to greet the server; this machine's name where None.
-        source_address: The local IP address to connect from.
+        source_address: The local IP address to connect from. Of several, each new connection takes the next one, and
+            one that cannot connect is passed over for a while.
+        proxy: A SOCKS5 or HTTP CONNECT proxy: its URL, such as ``"socks5://user:password@127.0.0.1:1080"``, or
+            ``"environment"``: what SMTP_PROXY or ALL_PROXY says there, which nothing reads otherwise.
+        discover: ``"srv"``: `host` is a domain, whose submission servers are found by SRV (RFC 6186, RFC 8314).
+            ``"mx"``: its mail exchangers (RFC 5321 §5.1). They are tried in order. None: `host` is the host.
+        name_servers: The name servers to ask instead of the system's.
         recipients: ``"any"``: who is accepted gets the message. ``"all"``: one refused recipient, and nobody gets it.
         pipelining: False for a server that offers PIPELINING and breaks under it.
         chunking: False for a server that offers CHUNKING and breaks under it.
@@ -109,7 +131,10 @@ class SMTP:
     server_hostname: str | None = field(default=None, kw_only=True)
     ssl_context: Any = field(default=None, kw_only=True, repr=False)
     ehlo_name: str | None = field(default=None, kw_only=True)
-    source_address: str | None = field(default=None, kw_only=True)
+    source_address: str | tuple[str, ...] | None = field(default=None, converter=check_source_address, kw_only=True)
+    proxy: Proxy | Literal["environment"] | None = field(default=None, converter=_proxy, kw_only=True)
+    discover: Discover | None = field(default=None, kw_only=True)
+    name_servers: NameServers | None = field(default=None, kw_only=True)
     recipients: Recipients = field(default="any", kw_only=True)
     pipelining: bool = field(default=True, kw_only=True)
     chunking: bool = field(default=True, kw_only=True)
@@ -122,12 +147,26 @@ class SMTP:
         _one_of("protocol", self.protocol, ("smtp", "lmtp"))
         _one_of("recipients", self.recipients, ("any", "all"))
         _check_port(self.port)
+        _one_of("discover", self.discover, (None, "srv", "mx"))
+        if self.discover is not None:
+            self._check_discover(self.discover)
+        if self.unix_path is not None and self.proxy is not None:
+            msg = "a UNIX domain socket is not reached through a proxy: leave proxy= or unix_path= out"
+            raise ConfigurationError(msg)
         if self.ehlo_name is not None:
             check_ehlo_name(self.ehlo_name)
         if (not self.username) != (self.password is None and self.token is None):
             msg = "credentials are a username with a password or a token: one half of them is missing"
             raise ConfigurationError(msg)
         self.login()
+
+    def _check_discover(self, discover: Discover) -> None:
+        if is_address(self.host) or self.unix_path is not None or self.protocol == "lmtp":
+            msg = f'discover="{discover}" asks for the SMTP servers of a domain: give its name as the host'
+            raise ConfigurationError(msg)
+        if discover == "srv" and self.port is not None:
+            msg = 'discover="srv" finds the ports too: leave the port out'
+            raise ConfigurationError(msg)
 
     @classmethod
     def from_url(cls, url: TransportURL) -> Self:
@@ -149,7 +188,9 @@ class SMTP:
             key=str,
             server_hostname=str,
             ehlo_name=str,
-            source_address=str,
+            source_address=_listed,
+            proxy=str,
+            discover=str,
             recipients=str,
             pipelining=switch,
             chunking=switch,
@@ -158,19 +199,16 @@ class SMTP:
             max_messages=whole,
             max_age=seconds,
             idle_timeout=seconds,
+            messages_per_second=rate,
+            recipients_per_second=rate,
         )
         if url.scheme == "smtps":
             if "tls" in given:
                 msg = "smtps:// means implicit TLS: leave tls= out, or use smtp://"
                 raise ConfigurationError(msg)
             given["tls"] = "implicit"
-        pool = PoolLimits(
-            **{
-                name: given.pop(name)
-                for name in ("max_connections", "max_messages", "max_age", "idle_timeout")
-                if name in given
-            }
-        )
+        bounds = (each.name for each in fields(PoolLimits) if each.name in given)
+        pool = PoolLimits(**{name: given.pop(name) for name in tuple(bounds)})
         if url.scheme == "lmtp":
             given |= {"protocol": "lmtp", "unix_path": unix_path}
         timeouts = Timeouts()
@@ -194,7 +232,17 @@ class SMTP:
     @property
     def security(self) -> Security:
         """The TLS policy in force."""
-        return self.tls or ("opportunistic" if is_loopback(self.host) else "starttls")
+        return self.tls or ("opportunistic" if self._stays_here else "starttls")
+
+    @property
+    def effective_proxy(self) -> Proxy | None:
+        """The proxy in force."""
+        return proxy_from_environment(self.host) if self.proxy == "environment" else self.proxy
+
+    @property
+    def _stays_here(self) -> bool:
+        """Whether nothing leaves this machine: through a proxy, "localhost" may be anywhere."""
+        return is_loopback(self.host) and self.discover is None and self.effective_proxy is None
 
     @property
     def effective_port(self) -> int:
@@ -203,6 +251,8 @@ class SMTP:
             return self.port
         if self.protocol == "lmtp":
             return LMTP_PORT
+        if self.discover == "mx":
+            return RELAY
         return SUBMISSIONS if self.security == "implicit" else SUBMISSION
 
     def login(self) -> Login | None:
@@ -235,7 +285,7 @@ class SMTP:
             tls=security,
             tls_options=tls,
             login=self.login(),
-            cleartext_allowed=security == "insecure" or is_loopback(self.host),
+            cleartext_allowed=security == "insecure" or self._stays_here,
             ehlo_name=self.ehlo_name or default_ehlo_name(platform.node()),
             timeouts=self.timeouts,
             recipients=self.recipients,
@@ -255,6 +305,8 @@ class SMTP:
             return f"{self.protocol}://{self.unix_path}"
         scheme = "smtps" if self.security == "implicit" and self.protocol == "smtp" else self.protocol
         host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.discover is not None:
+            return f"{scheme}://{host}?discover={self.discover}"
         return f"{scheme}://{host}:{self.effective_port}"
 
 
