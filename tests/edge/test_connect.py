@@ -190,19 +190,19 @@ def test_a_source_address_selects_its_family(edge: Edge, run: Any, serve: Serve,
 
 
 @pytest.mark.parametrize(
-    ("host", "source", "says"),
+    ("host", "source", "says", "phase"),
     [
-        ("127.0.0.1", "::1", "no address of the family of source_address '::1'"),
-        ("127.0.0.1", "192.0.2.77", r"EADDRNOTAVAIL.*from source_address '192.0.2.77'"),
+        ("127.0.0.1", "::1", "no address of the family of source_address '::1'", "connect"),
+        ("127.0.0.1", "192.0.2.77", r"EADDRNOTAVAIL.*from source_address '192.0.2.77'", "bind"),
     ],
 )
 def test_a_source_address_that_cannot_be_used_is_a_configuration_failure(
-    host: str, source: str, says: str, edge: Edge, run: Any
+    host: str, source: str, says: str, phase: str, edge: Edge, run: Any
 ) -> None:
     """A source of the wrong family, or of another machine: not sent, and nobody tries again."""
     with pytest.raises(ConnectError, match=says) as caught:
         run(lambda: edge.connect_tcp(host, 25, deadline=edge.now() + 5, source_address=source))
-    assert (caught.value.cause, caught.value.phase) == ("configuration", "connect")
+    assert (caught.value.cause, caught.value.phase) == ("configuration", phase)
 
 
 def test_a_source_address_that_is_none_is_a_configuration_error(edge: Edge, run: Any) -> None:

@@ -43,7 +43,10 @@ class TLS:
         server_hostname: The name that the certificate must be for, where it differs from the host dialled.
         context: A ready ``ssl.SSLContext`` that replaces all of the above but `server_hostname`.
         verify: Whether the certificate is checked. False only for ``tls="opportunistic"`` and
-            ``tls="insecure"``.
+            ``tls="insecure"``, and where whoever asks compares it with what DNS says (DANE).
+        anchors: Certificates in DER form, roots or not, to trust instead of every authority (RFC 7671 §5.2).
+        check_hostname: Whether the certificate must be for the host. False only where whoever asks compares the names
+            himself, because several would do (RFC 7672 §3.2.3).
     """
 
     ca_file: Path | None = None
@@ -53,6 +56,8 @@ class TLS:
     server_hostname: str | None = None
     context: Any = field(default=None, repr=False)
     verify: bool = True
+    anchors: tuple[bytes, ...] = field(default=(), repr=False)
+    check_hostname: bool = True
 
 
 @frozen(kw_only=True)
@@ -63,11 +68,14 @@ class TLSInfo:
         version: Such as ``"TLSv1.3"``.
         cipher: The cipher suite's name.
         peer_certificate: The server's certificate in DER form.
+        peer_chain: Every certificate that the server sent, in DER form, its own first; nothing where this Python
+            cannot tell. Which of them is to be believed, it does not say.
     """
 
     version: str
     cipher: str
     peer_certificate: bytes = field(default=b"", repr=False)
+    peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class Stream(Protocol):
@@ -211,7 +219,7 @@ class Edge(Protocol):
         Raises:
             ConfigurationError: `host`, `port` or `source_address` cannot be one.
             ConnectError: No such name, or a `source_address` that cannot be used (``cause="configuration"``), or no
-                address can be reached.
+                address can be reached. The phase is ``"bind"`` where another source address might do.
             DeliveryTimeout: None answered before the deadline.
         """
         ...

@@ -29,6 +29,9 @@ __all__ = ["connect_tcp", "connect_unix"]
 
 _STAGGER = 0.25  # RFC 8305 §5: the recommended Connection Attempt Delay
 _ASK_AGAIN = 0.01
+# What is due to this machine's end alone, where it was chosen: an address that is not ours, without a free port, or
+# without a route to the other end.
+_OUR_END = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EINVAL, errno.ENETUNREACH})
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 
 
@@ -135,14 +138,16 @@ class _Race:
         self.failed.append((endpoint, OSError(code, os.strerror(code))))
 
     def _failure(self, target: str) -> ConnectError:
+        is_ours = self.sources and all(error.errno in _OUR_END for _endpoint, error in self.failed)
+        phase = "bind" if is_ours else "connect"
         if len(self.failed) == 1:
-            return cannot_connect(self.failed[0][1], target, self._advice())
+            return cannot_connect(self.failed[0][1], target, self._advice(), phase)
         causes = {cannot_connect(error, target, "").cause for _endpoint, error in self.failed}
         return ConnectError(
             f"cannot connect to {target} at any of {len(self.failed)} addresses{self._how_others_failed()}; "
             f"{self._advice()}",
             cause="configuration" if causes == {"configuration"} else "transient",
-            phase="connect",
+            phase=phase,
         )
 
     def _how_others_failed(self) -> str:

@@ -35,10 +35,10 @@ def connection_lost(error: OSError, peer: str) -> ConnectError:
     return ConnectError(f"the connection to {peer} was lost: {reason_of(error)}; connect again")
 
 
-def cannot_connect(error: OSError, target: str, advice: str) -> ConnectError:
+def cannot_connect(error: OSError, target: str, advice: str, phase: str = "connect") -> ConnectError:
     """Return what to raise when no connection can be made because of one operating system error."""
     cause: Cause = "configuration" if error.errno in _SETTINGS else "transient"
-    return ConnectError(f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase="connect")
+    return ConnectError(f"cannot connect to {target}: {reason_of(error)}; {advice}", cause=cause, phase=phase)
 
 
 def timed_out(what: str, phase: str | None = None) -> DeliveryTimeout:

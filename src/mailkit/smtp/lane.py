@@ -23,7 +23,7 @@ from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import data_pieces
 from mailkit.smtp.delivery import ONE_WRITE, envelope_lines
-from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
+from mailkit.smtp.engine import Awaited, Expected
 from mailkit.smtp.interruption import results_of
 from mailkit.smtp.window import Window
 
@@ -85,7 +85,8 @@ class Lane:
         return self._session is not None
 
     async def submit(self, flight: Flight) -> None:
-        """Take a message, and write it as soon as the window allows: waits for answers only while it does not."""
+        """Take a message, and write it as soon as the rate and the window allow: waits for answers only until then."""
+        await self._pool.rate.take_turn(len(flight.rest), push=self.push, drain=self.drain)
         self._waiting.append(flight)
         while self._waiting:
             await self._advance()
@@ -329,7 +330,7 @@ class Lane:
     @staticmethod
     def _heed(session: Session, answers: Iterable[Answer]) -> None:
         """After a 421, whatever it was an answer to, write nothing more (RFC 5321 §3.8)."""
-        if any(answer.reply.code == SERVICE_CLOSING for answer in answers):
+        if any(answer.ends_connection for answer in answers):
             session.conversation.is_usable = False
 
     def _enter_answered(self, session: Session) -> None:

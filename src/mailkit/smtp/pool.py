@@ -84,7 +84,7 @@ class Pool:
         Raises:
             RateLimitedError: That would take longer than a connection is waited for.
         """
-        await self.rate.wait_until(await self.rate.reserve(recipients, within=self._patience))
+        await self.rate.wait(recipients, within=self._patience)
 
     @property
     def _patience(self) -> float:

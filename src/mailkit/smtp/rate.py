@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import RateLimitedError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mailkit.edge import Edge, Lock
 
 __all__ = ["RateLimit"]
+
+LONG_PAUSE: Final = 0.25
+"""Seconds until a turn, in which everything that was written can as well be answered."""
 
 
 class RateLimit:
@@ -65,13 +70,33 @@ class RateLimit:
             queue.next_recipient = turn + self._recipient * recipients
             return turn
 
-    def seconds_until(self, turn: float) -> float:
-        """Return for how long to wait for a turn."""
-        return max(0.0, turn - self._edge.now())
+    async def wait(self, recipients: int, *, within: float) -> None:
+        """Take the next turn, and wait for it.
 
-    async def wait_until(self, turn: float) -> None:
-        """Wait for a turn."""
-        if (seconds := self.seconds_until(turn)) > 0:
+        Raises:
+            RateLimitedError: It is more than `within` seconds away: none was taken.
+        """
+        await self._wait_until(await self.reserve(recipients, within=within))
+
+    async def take_turn(
+        self, recipients: int, *, push: Callable[[], Awaitable[object]], drain: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Take the next turn of a stream, and wait for it however long it takes.
+
+        Args:
+            recipients: How many recipients the message has.
+            push: Writes what was collected: it need not wait as well.
+            drain: Waits until that is answered too, where there is time.
+        """
+        turn = await self.reserve(recipients)
+        pause = turn - self._edge.now()
+        if pause > 0:
+            await (drain() if pause >= LONG_PAUSE else push())
+            await self._wait_until(turn)
+
+    async def _wait_until(self, turn: float) -> None:
+        seconds = turn - self._edge.now()
+        if seconds > 0:
             await self._edge.sleep(seconds)
 
 
