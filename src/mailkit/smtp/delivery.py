@@ -24,8 +24,8 @@ from mailkit.receipt import RecipientResult
 from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import bdat_pieces, data_pieces
-from mailkit.smtp.engine import SERVICE_CLOSING, Awaited, Expected
-from mailkit.smtp.transaction import TOO_MANY, Transaction
+from mailkit.smtp.engine import Awaited, Expected
+from mailkit.smtp.transaction import NOT_HERE, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,7 @@ class Delivered:
     @property
     def is_stale(self) -> bool:
         """Whether nobody got anything, and no reply but "not on this connection" says why."""
-        said = {None, SERVICE_CLOSING, TOO_MANY}
-        return all(result.status == "not_sent" and result.code in said for result in self.results)
+        return all(result.status == "not_sent" and result.code in NOT_HERE for result in self.results)
 
 
 def envelope_lines(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import evolve, frozen
 
@@ -61,7 +61,18 @@ _POSITIVE = {
 }
 
 CHALLENGE = 334  # RFC 4954 §4
-SERVICE_CLOSING = 421  # RFC 5321 §3.8: may come at any time, and the server hangs up after it
+SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may come at any time, and the server hangs up after it
+TOO_MANY: Final = 452  # RFC 5321 §4.5.3.1.10
+TOO_MANY_ENHANCED: Final = "4.5.3"  # RFC 3463 §3.6: too many recipients
+
+
+def ends_connection(what: Awaited, reply: Reply) -> bool:
+    """Whether a server that answers so takes nothing more on this connection, whatever comes.
+
+    It says 421; or that there are too many recipients before there is one, which is how OpenSMTPD counts messages.
+    """
+    too_many = reply.code == TOO_MANY and reply.enhanced_code == TOO_MANY_ENHANCED
+    return reply.code == SERVICE_CLOSING or (what is Awaited.MAIL and too_many)
 
 
 @frozen
@@ -91,6 +102,11 @@ class Answer:
     def is_positive(self) -> bool:
         """Whether the server said yes."""
         return self.verdict == "positive"
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether the server takes nothing more on this connection."""
+        return ends_connection(self.expected.what, self.reply)
 
 
 @frozen

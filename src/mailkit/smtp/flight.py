@@ -8,8 +8,7 @@ from mailkit.errors import MailkitError
 from mailkit.receipt import Outcome, RecipientResult
 from mailkit.smtp.content import suits
 from mailkit.smtp.delivery import Delivered
-from mailkit.smtp.engine import SERVICE_CLOSING
-from mailkit.smtp.transaction import Transaction
+from mailkit.smtp.transaction import NOT_HERE, Transaction
 from mailkit.smtp.verdict import verdict
 
 if TYPE_CHECKING:
@@ -91,12 +90,12 @@ class Flight:
 
     @property
     def untaken(self) -> tuple[Address, ...]:
-        """Those of `rest` for whom the server took nothing, and no reply but "I am closing" says why."""
+        """Those of `rest` for whom the server took nothing, and no reply but "not on this connection" says why."""
         return tuple(path for path in self.rest if self._is_untaken(self._results.get(path.addr_spec)))
 
     @staticmethod
     def _is_untaken(result: RecipientResult | None) -> bool:
-        return result is None or (result.status == "not_sent" and result.code in {None, SERVICE_CLOSING})
+        return result is None or (result.status == "not_sent" and result.code in NOT_HERE)
 
     def enter(self) -> tuple[RecipientResult, ...]:
         """Take note of what is known now of the recipients of the transaction at hand, end it, and return that."""

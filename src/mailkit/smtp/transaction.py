@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mailkit.receipt import RecipientResult
-from mailkit.smtp.engine import SERVICE_CLOSING, Answer, Awaited
+from mailkit.smtp.engine import SERVICE_CLOSING, TOO_MANY, Answer, Awaited, ends_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Transaction"]
 
-TOO_MANY: Final = 452
-TOO_MANY_ENHANCED: Final = "4.5.3"
+NOT_HERE: Final = frozenset({None, SERVICE_CLOSING, TOO_MANY})
+"""The codes with which a recipient is ``"not_sent"`` only because this connection has come to its end."""
+
 _TOO_MANY_RECIPIENTS = frozenset({TOO_MANY, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
 _TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
 
@@ -48,11 +49,13 @@ class Transaction:
         self._refusal: tuple[Awaited, Reply] | None = None
         self._content: list[Reply] = []
         self._mail_accepted = False
+        self._closing = False
         self._data_accepted = chunked  # BDAT asks for no permission
 
     def record(self, answer: Answer) -> None:
         """Enter an answer to one of this transaction's commands."""
         what = answer.expected.what
+        self._closing = self._closing or answer.ends_connection
         if what is Awaited.RCPT:
             self._rcpt[answer.expected.index] = answer.reply
         elif what is Awaited.CONTENT:
@@ -97,10 +100,7 @@ class Transaction:
     @property
     def is_closing(self) -> bool:
         """Whether the server takes no more on this connection: it said 421, or that this was one message too many."""
-        if self._refusal is not None and _is_exhausted(*self._refusal):
-            return True
-        replies = [*self._rcpt, self._refusal and self._refusal[1], *self._content]
-        return any(reply is not None and reply.code == SERVICE_CLOSING for reply in replies)
+        return self._closing
 
     def more_answers(self) -> bool:
         """Whether the content will be answered once more after the answer now at hand."""
@@ -166,19 +166,14 @@ class Transaction:
         return Awaited.CONTENT if self._data_accepted else Awaited.DATA
 
 
-def _is_exhausted(what: Awaited, reply: Reply) -> bool:
-    """Whether MAIL was answered with "too many": of messages, since there are no recipients yet (OpenSMTPD)."""
-    return what is Awaited.MAIL and reply.code == TOO_MANY and reply.enhanced_code == TOO_MANY_ENHANCED
-
-
 def _status(what: Awaited, reply: Reply, *, committed: bool) -> Status:
     # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
     if what is Awaited.CONTENT and reply.is_positive:
         return "accepted"
     # Neither "I am closing" nor "no content now" is about the message; nothing of it was taken, unless the server had
     # all of it and says so of the message itself.
-    closing = reply.code == SERVICE_CLOSING and not (what is Awaited.CONTENT and committed)
-    if closing or (what is Awaited.DATA and reply.is_transient) or _is_exhausted(what, reply):
+    closing = ends_connection(what, reply) and not (what is Awaited.CONTENT and committed)
+    if closing or (what is Awaited.DATA and reply.is_transient):
         return "not_sent"
     return "deferred" if reply.is_transient else "rejected"
 
