@@ -10,6 +10,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from mailkit.edge.base import TLSInfo
+from mailkit.edge.certificate_chain import chain_of
 from mailkit.edge.stream import WANT_WRITE
 from mailkit.edge.tls_failures import broke_off, handshake_failed, lost_inside_tls, not_verified
 
@@ -81,6 +82,7 @@ class NestedTLSChannel:
             version=self._session.version() or "",
             cipher=cipher[0] if cipher else "",
             peer_certificate=self._session.getpeercert(binary_form=True) or b"",
+            peer_chain=chain_of(self._session),
         )
 
     def send(self, data: memoryview) -> int:

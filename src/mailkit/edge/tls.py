@@ -19,6 +19,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from mailkit.edge.base import TLSInfo
+from mailkit.edge.certificate_chain import chain_of
 from mailkit.edge.nested_tls import NestedTLSChannel
 from mailkit.edge.readiness import ready_now
 from mailkit.edge.stream import WANT_READ, WANT_WRITE, PlainChannel
@@ -53,6 +54,8 @@ async def context_for(tls: TLS, contexts: dict[TLS, Any], waiter: Waiter) -> ssl
         if not isinstance(tls.context, ssl.SSLContext):
             raise ConfigurationError(f"context= takes an ssl.SSLContext, not {type(tls.context).__name__}")
         return tls.context
+    if tls.anchors:
+        return _anchored_context(tls)  # they belong to one server: kept, they would only become more and more
     context: ssl.SSLContext | None = contexts.get(tls)
     if context is None:
         # Parsing the system's authorities takes tens of milliseconds.
@@ -69,8 +72,8 @@ def _new_context(tls: TLS) -> ssl.SSLContext:
             "it must be a readable PEM file"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = tls.verify and tls.check_hostname
     if not tls.verify:
-        context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.certificate is not None:
         password = tls.key_password
@@ -89,6 +92,20 @@ def _new_context(tls: TLS) -> ssl.SSLContext:
             ) from error
     elif tls.key is not None:
         raise ConfigurationError("key= is given without certificate=; a client certificate needs both")
+    return context
+
+
+def _anchored_context(tls: TLS) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = tls.check_hostname
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the anchor may be no root
+    try:
+        context.load_verify_locations(cadata=b"".join(tls.anchors))
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"the trust anchors cannot be read ({what(error)}); each is one certificate in DER form"
+        ) from error
     return context
 
 
@@ -197,6 +214,7 @@ class TLSChannel:
             version=self.socket.version() or "",
             cipher=cipher[0] if cipher else "",
             peer_certificate=self.socket.getpeercert(binary_form=True) or b"",
+            peer_chain=chain_of(self.socket),
         )
 
     def send(self, data: memoryview) -> int:

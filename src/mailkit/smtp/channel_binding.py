@@ -8,13 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from attrs import frozen
+from mailkit.smtp.der import EXPLICIT_0, OBJECT_IDENTIFIER, SEQUENCE, read
 
 __all__ = ["tls_server_end_point"]
-
-_SEQUENCE: Final = 0x30
-_OBJECT_IDENTIFIER: Final = 0x06
-_EXPLICIT_0: Final = 0xA0
 
 _RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 
@@ -61,45 +57,20 @@ def tls_server_end_point(certificate: bytes) -> bytes | None:
     return hashlib.new(hash_name, certificate).digest() if hash_name else None
 
 
-@frozen
-class _Element:
-    content: bytes
-    rest: bytes
-    """What follows the element."""
-
-
 def _hash_name(certificate: bytes) -> str | None:
     # Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { algorithm, parameters }, … }
     # (RFC 5280 §4.1)
-    to_be_signed = _read(_read(certificate, _SEQUENCE).content, _SEQUENCE)
-    algorithm = _read(_read(to_be_signed.rest, _SEQUENCE).content, _OBJECT_IDENTIFIER)
+    to_be_signed = read(read(certificate, SEQUENCE).content, SEQUENCE)
+    algorithm = read(read(to_be_signed.rest, SEQUENCE).content, OBJECT_IDENTIFIER)
     name = _dotted(algorithm.content)
     if name != _RSASSA_PSS:
         return _SIGNATURE_HASHES.get(name)
     # RSASSA-PSS-params ::= SEQUENCE { [0] HashAlgorithm DEFAULT sha1, … } (RFC 4055 §3.1)
-    parameters = _read(algorithm.rest, _SEQUENCE).content
-    if parameters[:1] != bytes((_EXPLICIT_0,)):
+    parameters = read(algorithm.rest, SEQUENCE).content
+    if parameters[:1] != bytes((EXPLICIT_0,)):
         return "sha256"
-    hash_algorithm = _read(_read(parameters, _EXPLICIT_0).content, _SEQUENCE)
-    return _PSS_HASHES.get(_dotted(_read(hash_algorithm.content, _OBJECT_IDENTIFIER).content))
-
-
-def _read(data: bytes, tag: int) -> _Element:
-    """Read one element of DER (X.690 §8.1).
-
-    Raises:
-        ValueError: It is not there, not of this tag, or cut off.
-    """
-    if len(data) < 2 or data[0] != tag:
-        raise ValueError("another element was expected")
-    length, start = data[1], 2
-    if length & 0x80:  # the long form: the other bits say how many bytes the length has
-        start += length & 0x7F
-        length = int.from_bytes(data[2:start], "big")
-    end = start + length
-    if end > len(data):
-        raise ValueError("the element is cut off")
-    return _Element(data[start:end], data[end:])
+    hash_algorithm = read(read(parameters, EXPLICIT_0).content, SEQUENCE)
+    return _PSS_HASHES.get(_dotted(read(hash_algorithm.content, OBJECT_IDENTIFIER).content))
 
 
 def _dotted(content: bytes) -> str:

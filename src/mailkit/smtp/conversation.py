@@ -164,9 +164,15 @@ class Conversation:
         self.engine.tls_started()
 
     async def start_tls(self) -> None:
-        """Turn the connection into TLS."""
+        """Turn the connection into TLS.
+
+        Raises:
+            DeliveryError: The handshake failed, or the options' ``check_peer`` does not want this server.
+        """
         deadline = self.deadline(self.options.timeouts.tls)
         await self._stream.start_tls(self.options.tls_options, self.options.host, deadline=deadline)
+        if self.options.check_peer is not None and self._stream.tls_info is not None:
+            self.options.check_peer(self._stream.tls_info)
 
     async def close(self) -> None:
         """Close at once."""

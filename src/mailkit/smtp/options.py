@@ -12,6 +12,7 @@ from mailkit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailkit.edge import TLSInfo
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import Login
 
@@ -78,6 +79,7 @@ class SMTPOptions:
     name: str = ""  # the transport's, for receipts and errors
     tls: Security = "starttls"
     tls_options: TLS = field(factory=TLS)
+    check_peer: Callable[[TLSInfo], object] | None = field(default=None, repr=False)  # raises TLSError
     login: Login | None = field(default=None, repr=False)
     cleartext_allowed: bool = False
     ehlo_name: str = "[127.0.0.1]"
