@@ -75,9 +75,10 @@ class Proxy:
         if self.credentials is not None:
             check = socks5.check_credentials if self.scheme == "socks5" else http_connect.check_credentials
             try:
-                check(*self.credentials)
-            except UnicodeEncodeError:  # the error would show them
-                raise ConfigurationError("the proxy's credentials cannot be written in UTF-8: a surrogate") from None
+                "".join(secret.reveal() for secret in self.credentials).encode()
+            except UnicodeEncodeError:  # which would show them
+                raise ConfigurationError("the proxy's credentials hold a surrogate, which has no UTF-8") from None
+            check(*self.credentials)
 
     @classmethod
     def parse(cls, url: str) -> Proxy:
