@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +20,14 @@ from mailkit import (
 )
 from mailkit.edge import run_sync
 from mailkit.edge.blocking import BlockingEdge
+from mailkit.mail_parameters import MailParameters
 from mailkit.receipt import RecipientResult
 from mailkit.smtp.conversation import Conversation
-from mailkit.smtp.delivery import Delivered, Delivery
+from mailkit.smtp.delivery import Delivered, Delivery, envelope_lines
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.raw import RawContent
+from mailkit.smtp.transaction import Transaction
 from mailkit.testing import CloseAfter, Disconnect, SMTPServer, StopReading
 from tests.smtp.letters import BOB, EVE, Post, big, letter
 from tests.smtp.wires import Later, Wire
@@ -340,6 +343,63 @@ def test_a_violation_outweighs_a_broken_pipe() -> None:
     wire = Wire(b"250 ok\r\n250 ok\r\n354 go\r\n", Later(b"HTTP/1.1 400\r\n"), takes=100)
     delivered = run_sync(delivery_over(wire, big(500), "PIPELINING").run())
     assert isinstance(delivered.error, ProtocolError)
+
+
+def test_a_delivery_that_has_not_begun_has_sent_nothing() -> None:
+    """What became of each recipient can be asked at any moment."""
+    results = delivery_over(Wire(), big(500)).results()
+    assert [(result.address, result.status) for result in results] == [(BOB, "not_sent")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"require_tls": True}, {"REQUIRETLS": None}),
+        ({"priority": -3}, {"MT-PRIORITY": "-3"}),
+        ({"deliver_by": 120, "deliver_by_mode": "R"}, {"BY": "120;R"}),
+        ({"hold_until": datetime(2030, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))}, {"HOLDUNTIL": "2030-01-01T12:00:00Z"}),
+        ({"ret": "HDRS", "envid": "a+b"}, {"RET": "HDRS", "ENVID": "a+2Bb"}),
+    ],
+)
+def test_what_is_asked_for_the_message_goes_with_mail(asked: dict[str, Any], said: dict[str, str | None]) -> None:
+    """Each parameter is spelled as its RFC has it."""
+    envelope = Envelope("ada@example.com", BOB, mail_parameters=MailParameters(**asked))
+    lines = envelope_lines(Transaction([]), Extensions.none(), envelope, RawContent.read(big(500)))
+    (mail, _), *_ = lines
+    words = dict(word.partition("=")[::2] for word in mail.decode().split()[2:])
+    assert words == {keyword: value or "" for keyword, value in said.items()}
+
+
+@pytest.mark.parametrize("mode", ["chunking", "pipelining", "neither"])
+def test_lmtp_answers_for_each_recipient(mode: str, colour: Colour) -> None:
+    """RFC 2033: after the content each accepted recipient has an answer of its own."""
+    with SMTPServer(lmtp=True, without=MODES[mode]) as server, Post.to(server, colour, protocol="lmtp") as post:
+        server.script("RCPT", "550 5.1.1 no such user", match="joe@example.com")
+        server.script("DOT", "452 4.2.2 over quota", match=EVE)
+        receipt = post.send(envelope=Envelope("ada@example.com", [BOB, "joe@example.com", EVE]))
+        assert statuses(receipt) == {BOB: "accepted", "joe@example.com": "rejected", EVE: "deferred"}
+        assert server.connections[0].verbs[0] == "LHLO"
+        assert post.send(letter(2)).accepted
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("mode", ["chunking", "pipelining"])
+def test_lmtp_that_is_cut_between_two_answers(mode: str, colour: Colour) -> None:
+    """Of n answers those that were read are final, and the rest unknown."""
+    with SMTPServer(lmtp=True, without=MODES[mode]) as server, Post.to(server, colour, protocol="lmtp") as post:
+        server.script("DOT", Disconnect(), match=EVE)
+        receipt = post.send()
+        assert isinstance(receipt, Receipt)
+        assert statuses(receipt) == {BOB: "accepted", EVE: "unknown"}
+
+
+def test_a_server_without_lmtp() -> None:
+    """SMTP on the other end is no LMTP: it refuses LHLO, and nothing is sent."""
+    with SMTPServer() as server, Post.to(server, protocol="lmtp") as post:
+        error = post.attempt()
+        assert isinstance(error, RejectedError)
+        assert (error.outcome, error.phase) == ("not_sent", "ehlo")
+        assert "LMTP" in str(error)
 
 
 def test_a_message_with_everything_arrives_unchanged(colour: Colour) -> None:

@@ -158,7 +158,7 @@ def test_a_goodbye_that_fails_is_nobodys_business() -> None:
     """Whatever happens to QUIT, the connection is closed and nothing raised."""
 
     class Failing(Wire):
-        async def send(self, data: Any, *, deadline: float) -> None:
+        async def send(self, data: Any, **_: Any) -> None:
             raise ConnectError("gone")
 
     wire = Failing()
