@@ -1,9 +1,10 @@
 """A pytest plugin (``-p docs.examples``) that runs the examples of Markdown pages and follows their links.
 
 Each ``python`` block of a page is a test. The blocks of one page share their names and run from top to bottom
-in a folder of their own; an ``await`` may stand at the top level. Every Mailer sends into the ``mailbox`` of
-mailkit's own pytest plugin, whatever URL the example gives it. What the reader need not see is in
-``<!-- invisible-code-block: python … -->``. No block is left out.
+in a folder of their own; an ``await`` may stand at the top level. What goes to a loopback host is really sent; what
+an example sends to any other host stays here. What the reader need not see is in
+``<!-- invisible-code-block: python … -->``; there, ``run_test(test_something)`` runs a test function with its
+fixtures. No block is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ast
 import asyncio
 import inspect
 import re
+import socket
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,12 @@ from markdown_it import MarkdownIt
 from sybil import Example, Region, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
+from mailkit.smtp import SMTP
+from mailkit.smtp.host import is_loopback
+from mailkit.testing import Mailbox
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sybil import Document
 
@@ -78,11 +84,40 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is sent to hosts elsewhere in a mailbox, and fail whatever would reach them all the same."""
+    monkeypatch.delenv("MAILKIT_URL", raising=False)
+    elsewhere, really_open, really_connect = Mailbox(), SMTP.open, socket.socket.connect
+
+    def open_here(self: SMTP, edge: Any) -> Any:
+        stays = self.unix_path is not None or (self.discover is None and is_loopback(self.host))
+        return really_open(self, edge) if stays else elsewhere.open(edge)
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        is_path = isinstance(address, str | bytes)
+        assert is_path or is_loopback(address[0]), f"An example connects to {address!r}, beyond loopback."
+        really_connect(self, address)
+
+    monkeypatch.setattr(SMTP, "open", open_here)
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+@pytest.fixture
+def run_test(request: pytest.FixtureRequest) -> Callable[[Callable[..., object]], None]:
+    """Run a test function that an example shows, with the fixtures that it asks for."""
+
+    def run_it(test: Callable[..., object]) -> None:
+        test(**{name: request.getfixturevalue(name) for name in inspect.signature(test).parameters})
+
+    return run_it
+
+
 _sybil = Sybil(
     parsers=[CodeBlockParser("python", run), links],
     path=str(ROOT),
     setup=lambda namespace: namespace.update(PROJECT=ROOT),
     patterns=["*.md", "**/*.md"],
-    fixtures=["example_folder", "mailbox"],
+    fixtures=["example_folder", "_nothing_leaves", "run_test"],
 )
 pytest_collect_file = _sybil.pytest()
