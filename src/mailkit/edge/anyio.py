@@ -14,6 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from mailkit.edge.connect import connect_tcp, connect_unix
+from mailkit.edge.http_clients import TaskClients
 from mailkit.edge.readiness import ready
 from mailkit.edge.slots import FairSlots
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailkit.edge.base import TLS, Stream
+    from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
 
 __all__ = ["AnyioEdge"]
@@ -49,6 +51,7 @@ class AnyioEdge:
         self.timeout = timeout
         self._waiter = _TaskWaiter()
         self._contexts: dict[TLS, Any] = {}
+        self._http = TaskClients(self, self._waiter)
 
     def now(self) -> float:
         """Seconds on a clock that never goes back, the same in every event loop."""
@@ -85,6 +88,10 @@ class AnyioEdge:
     async def connect_unix(self, path: Path, *, deadline: float) -> Stream:
         """Connect to a UNIX domain socket."""
         return await connect_unix(self._waiter, self._contexts, path, deadline=deadline)
+
+    async def fetch(self, request: Request, *, deadline: float) -> Response:
+        """Send an HTTP request and return the answer."""
+        return await self._http.fetch(request, deadline)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -135,7 +142,8 @@ class AnyioEdge:
         return _shield()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close the HTTP connections."""
+        await self._http.close()
 
 
 @asynccontextmanager
@@ -158,7 +166,8 @@ class _TaskWaiter:
 
     async def any_ready(self, readers: Collection[int], writers: Collection[int], deadline: float) -> set[int]:
         async def wait(wait_ready: Callable[[int], Awaitable[None]], fd: int) -> None:
-            await wait_ready(fd)
+            with suppress(anyio.ClosedResourceError):  # closed by another task: the next operation tells
+                await wait_ready(fd)
             scope.cancel()
 
         with anyio.move_on_after(deadline - time.monotonic()) as scope:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
     from mailkit.secret import Secret
 
@@ -68,6 +69,7 @@ class TLSInfo:
         version: Such as ``"TLSv1.3"``.
         cipher: The cipher suite's name.
         peer_certificate: The server's certificate in DER form.
+        alpn: The protocol agreed on for inside (RFC 7301), such as ``"h2"``, where any was offered.
         peer_chain: Every certificate that the server sent, in DER form, its own first; nothing where this Python
             cannot tell. Which of them is to be believed, it does not say.
     """
@@ -75,6 +77,7 @@ class TLSInfo:
     version: str
     cipher: str
     peer_certificate: bytes = field(default=b"", repr=False)
+    alpn: str | None = None
     peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
@@ -99,11 +102,23 @@ class Stream(Protocol):
         """The address connected to, such as ``"192.0.2.1:587"``."""
         ...
 
-    async def send(self, data: bytes | bytearray | memoryview, *, deadline: float) -> None:
+    async def send(
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        deadline: float,
+        meanwhile: Callable[[bytes], object] | None = None,
+    ) -> None:
         """Write all of `data`.
 
         What ends it early (an error, cancellation) ends all writing on this stream, but not reading: the peer may have
         said why.
+
+        Args:
+            data: The bytes.
+            deadline: When to give up.
+            meanwhile: Is given what arrives while the peer takes nothing: a peer that does not read on before we have
+                read what it wrote would else wait for ever, and we for it. What it raises ends the write.
 
         Raises:
             ConnectError: The connection was lost. `bytes_sent` says how far it came.
@@ -251,6 +266,30 @@ class Edge(Protocol):
 
         Raises:
             ConnectError: Nothing listens there.
+        """
+        ...
+
+    def fetch(self, request: Request, *, deadline: float) -> Coroutine[Any, Any, Response]:
+        """Send an HTTP request and return the answer: any status, no redirect followed, nothing repeated.
+
+        An answer whose status and headers have arrived is one, also when its body was cut short:
+        :attr:`mailkit.edge.http.Response.incomplete` says so. Connections are reused; cookies, proxies and credentials
+        of the environment are not used. What interrupts it (cancellation, KeyboardInterrupt) has the attribute
+        ``request_may_have_arrived``.
+
+        Args:
+            request: The request.
+            deadline: When the whole exchange has to be over, its last byte included. Connecting, TLS and each write
+                have the edge's `timeout` besides.
+
+        Raises:
+            ConfigurationError: The URL or `request.tls` cannot be used.
+            ConnectError: No connection, or it was lost before the whole request was written.
+            DeliveryTimeout: The deadline passed before the whole request was written.
+            TLSError: No TLS, or not with whom we wanted.
+            OutcomeUnknownError: The whole request was written and no answer came: the server may have acted on it.
+                Never for a safe method (GET, HEAD, OPTIONS), which raises one of the others.
+            ProtocolError: The answer is none.
         """
         ...
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailkit.edge.base import run_sync
 from mailkit.edge.connect import connect_tcp, connect_unix
+from mailkit.edge.http_clients import BlockingClients
 from mailkit.edge.readiness import ready
 from mailkit.edge.slots import FairSlots
 from mailkit.errors import ConnectError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailkit.edge.base import TLS, Stream
+    from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
 
 __all__ = ["BlockingEdge"]
@@ -47,6 +49,7 @@ class BlockingEdge:
         self.timeout = timeout
         self._waiter = _PollWaiter()
         self._contexts: dict[TLS, Any] = {}
+        self._http = BlockingClients(self, self._waiter)
 
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
@@ -84,6 +87,10 @@ class BlockingEdge:
         """Connect to a UNIX domain socket."""
         return connect_unix(self._waiter, self._contexts, path, deadline=deadline)
 
+    def fetch(self, request: Request, *, deadline: float) -> Coroutine[Any, Any, Response]:
+        """Send an HTTP request and return the answer."""
+        return self._http.fetch(request, deadline)
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(max(0.0, seconds))
@@ -117,7 +124,8 @@ class BlockingEdge:
         return _no_shield()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close the HTTP connections."""
+        run_sync(self._http.close())
 
 
 @asynccontextmanager

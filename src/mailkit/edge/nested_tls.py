@@ -82,6 +82,7 @@ class NestedTLSChannel:
             version=self._session.version() or "",
             cipher=cipher[0] if cipher else "",
             peer_certificate=self._session.getpeercert(binary_form=True) or b"",
+            alpn=self._session.selected_alpn_protocol(),
             peer_chain=chain_of(self._session),
         )
 

@@ -214,6 +214,7 @@ class TLSChannel:
             version=self.socket.version() or "",
             cipher=cipher[0] if cipher else "",
             peer_certificate=self.socket.getpeercert(binary_form=True) or b"",
+            alpn=self.socket.selected_alpn_protocol(),
             peer_chain=chain_of(self.socket),
         )
 
