@@ -86,17 +86,19 @@ class Table:
         units: What the values are.
         figures: The lines; the first one is ours.
         targets: What was aimed at, and what was reached.
+        with_ratios: Whether ratios say anything here.
     """
 
     work: str
     units: tuple[str, ...]
     figures: list[Figure] = field(default_factory=list)
     targets: list[dict[str, object]] = field(default_factory=list)
+    with_ratios: bool = True
 
     def add(self, name: str, made: str, *values: float) -> None:
         """Enter values that were not measured in rounds, such as counts."""
         ours = self.figures[0].values if self.figures else values
-        ratios = tuple(value / mine if mine else float("nan") for value, mine in zip(values, ours, strict=True))
+        ratios = tuple(_quotient(value, mine) for value, mine in zip(values, ours, strict=True))
         self.figures.append(Figure(name, made, values, ratios))
 
     def aim(self, against: str, *, factor: float, ours: str | None = None, column: int = 0) -> None:
@@ -123,12 +125,15 @@ class Table:
         """Yield the table as Markdown."""
         yield f"### {self.work}"
         yield ""
-        yield "| | version |" + "".join(f" {unit} | ratio |" for unit in self.units)
-        yield "|---|---|" + "---:|---:|" * len(self.units)
+        columns = [f"{unit} | ratio" if self.with_ratios else unit for unit in self.units]
+        yield "| | version | " + " | ".join(columns) + " |"
+        yield "|---|---|" + ("---:|---:|" if self.with_ratios else "---:|") * len(self.units)
         for figure in self.figures:
-            pairs = zip(figure.values, figure.ratios, strict=True)
-            cells = "".join(f" {_short(value)} | {_short(ratio)} |" for value, ratio in pairs)
-            yield f"| {figure.name} | {figure.version} |{cells}"
+            cells = [
+                f"{_short(value)} | {_short(ratio)}" if self.with_ratios else _short(value)
+                for value, ratio in zip(figure.values, figure.ratios, strict=True)
+            ]
+            yield f"| {figure.name} | {figure.version} | " + " | ".join(cells) + " |"
         for target in self.targets:
             yield ""
             yield f"Target: {target['target']}. Reached: {target['reached']}{'' if target['met'] else ' (missed)'}."
@@ -179,7 +184,9 @@ class Report:
         self._path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def side_by_side(work: str, units: Sequence[str], contestants: Sequence[Contestant], *, rounds: int) -> Table:
+def side_by_side(
+    work: str, units: Sequence[str], contestants: Sequence[Contestant], *, rounds: int, ratios: bool = True
+) -> Table:
     """Let the contestants take turns, and return the medians. The first one is what the others are compared with."""
     results: dict[str, list[tuple[float, ...]]] = {contestant.name: [] for contestant in contestants}
     for _ in range(rounds):
@@ -187,16 +194,16 @@ def side_by_side(work: str, units: Sequence[str], contestants: Sequence[Contesta
             gc.collect()
             cost = contestant.run()
             results[contestant.name].append(cost if isinstance(cost, tuple) else (cost,))
-    table = Table(work, tuple(units))
+    table = Table(work, tuple(units), with_ratios=ratios)
     first = results[contestants[0].name]
     for contestant in contestants:
         mine = results[contestant.name]
         values = tuple(map(median, zip(*mine, strict=True)))
-        ratios = tuple(
-            median(theirs[column] / ours[column] for theirs, ours in zip(mine, first, strict=True))
+        quotients = tuple(
+            median(_quotient(theirs[column], ours[column]) for theirs, ours in zip(mine, first, strict=True))
             for column in range(len(units))
         )
-        table.figures.append(Figure(contestant.name, contestant.version, values, ratios))
+        table.figures.append(Figure(contestant.name, contestant.version, values, quotients))
     return table
 
 
@@ -207,6 +214,10 @@ def arguments(description: str | None, *, rounds: int) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
     parser.add_argument("--only", default="", help="only tables whose title contains this")
     return parser.parse_args()
+
+
+def _quotient(value: float, ours: float) -> float:
+    return value / ours if ours else float("nan")
 
 
 def _short(value: float) -> str:

@@ -45,7 +45,7 @@ def version() -> str:
 
 
 def run(port: int, warm: Sequence[Letter], letters: Sequence[Letter], *, connections: int = 1) -> dict[str, float]:
-    """Send letters; return ``cpu`` and ``wall`` a message, the event loop's ``longest`` pause, how memory has ``grown``."""
+    """Send letters; return ``cpu``, ``wall``, the event loop's ``longest`` pause, and how memory has ``grown``."""
     version()
     given = {
         "port": port,
