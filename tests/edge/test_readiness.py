@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 import socket
@@ -48,6 +49,19 @@ def test_readers_and_writers_are_told_apart(pair: tuple[socket.socket, socket.so
     assert ready([ours.fileno()], [theirs.fileno()], math.inf) == {theirs.fileno()}
     theirs.send(b"x")
     assert ready([ours.fileno()], [theirs.fileno()], 5) == {ours.fileno(), theirs.fileno()}
+
+
+def test_one_descriptor_can_be_waited_for_in_both_ways(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Whichever comes first ends the wait: room to write, or, when there is none, something to read."""
+    ours, theirs = pair
+    ours.setblocking(False)
+    assert ready([ours.fileno()], [ours.fileno()], 5) == {ours.fileno()}
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.send(b"x" * 65536)
+    assert ready([ours.fileno()], [ours.fileno()], 0.02) == set()
+    theirs.send(b"x")
+    assert ready([ours.fileno()], [ours.fileno()], 5) == {ours.fileno()}
 
 
 def test_waiting_ends_after_the_given_time(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -6,6 +6,7 @@ The bytes are read here by a reader of their own, which knows the protocol and n
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, field
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fate", "Line", "RecordingEdge", "Transaction"]
 
-Fate = Literal["accepted", "refused", "doubtful", "untouched"]
-"""What the client can know of a recipient: the content was answered with yes; something was answered with no; all of the
-content may have left and no answer came; anything else."""
+Fate = Literal["accepted", "refused", "put off", "doubtful", "untouched"]
+"""What the client can know of a recipient: the content was answered with yes; something was answered with no, or with
+"closing" or "too many recipients"; all of the content may have left and no answer came; anything else."""
 
 _REPLY = re.compile(rb"(?:(\d{3})-[^\n]*\n)*(\d{3})(?: [^\n]*)?\n")
 
@@ -30,6 +31,7 @@ class Transaction:
 
     sender: str
     mail: int | None
+    moment: int  # of all the writes over all connections, the one that it began in
     rcpt: dict[str, int | None] = field(factory=dict)
     data: int | None = None
     content: bytes = b""
@@ -40,8 +42,9 @@ class Transaction:
         """Return what the client can know of this recipient."""
         answer = self.answers.get(address)
         replies = [self.mail, self.rcpt[address], self.data, answer]
-        if any(reply is not None and reply >= 400 for reply in replies):
-            return "refused"
+        no = next((reply for reply in replies if reply is not None and reply >= 400), None)
+        if no is not None:
+            return "put off" if no in {421, 452, 552} else "refused"
         if answer is not None:
             return "accepted"
         return "doubtful" if self.is_committed else "untouched"
@@ -52,10 +55,13 @@ class Line:
 
     Args:
         stream: The stream that they go over.
+        clock: Tells the order of all writes.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, clock: Iterator[int]) -> None:
         self._stream = stream
+        self._clock = clock
+        self._writes: list[tuple[int, int]] = []  # from which byte on, and when
         self.written = bytearray()
         self.received = bytearray()
 
@@ -64,6 +70,7 @@ class Line:
 
     async def send(self, data: bytes, **options: Any) -> None:
         """Note and write."""
+        self._writes.append((len(self.written), next(self._clock)))
         self.written += data
         if (meanwhile := options.get("meanwhile")) is not None:
             options["meanwhile"] = lambda block: (self.received.extend(block), meanwhile(block))
@@ -83,7 +90,7 @@ class Line:
         position = 0
         current: Transaction | None = None
         while (end := written.find(b"\r\n", position)) >= 0:
-            line, position = written[position:end].decode(), end + 2
+            begin, line, position = position, written[position:end].decode(), end + 2
             verb = line.split(" ", 1)[0].split(":", 1)[0].upper()
             if verb == "BDAT":
                 size = int(line.split()[1])
@@ -96,7 +103,8 @@ class Line:
                         continue
             reply = next(replies, None)
             if verb == "MAIL":
-                current = Transaction(re.findall("<(.*?)>", line)[0], reply)
+                moment = max(when for first, when in self._writes if first <= begin)
+                current = Transaction(re.findall("<(.*?)>", line)[0], reply, moment)
                 yield current
             elif verb == "RCPT" and current is not None:
                 current.rcpt[re.findall("<(.*?)>", line)[0]] = reply
@@ -136,6 +144,7 @@ class RecordingEdge:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+        self._clock = count()
         self.lines: list[Line] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -143,6 +152,6 @@ class RecordingEdge:
 
     async def connect_tcp(self, *args: Any, **options: Any) -> Line:
         """Connect, and note from now on."""
-        line = Line(await self._edge.connect_tcp(*args, **options))
+        line = Line(await self._edge.connect_tcp(*args, **options), self._clock)
         self.lines.append(line)
         return line

@@ -160,7 +160,7 @@ def test_settling_reads_until_nothing_is_awaited() -> None:
 
 def test_completing_reads_until_the_content_is_answered() -> None:
     """What is awaited behind a transaction's content may still be on its way."""
-    conversation = over(Wire(b"250 ok\r\n", b"250 next\r\n"))
+    conversation = over(Wire(b"250 ok\r\n"))
     transaction = Transaction([Address("bob@example.org")])
     transaction.commit_at = 0
     conversation.engine.expect(b"BDAT 0 LAST\r\n", Expected(Awaited.CONTENT, transaction))

@@ -10,6 +10,8 @@ from attrs import frozen
 from mailkit import ConnectError, DeliveryTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailkit.edge import TLS, TLSInfo
 
 __all__ = ["Later", "Wire"]
@@ -42,7 +44,13 @@ class Wire:
         self._takes = takes
         self._failed = False
 
-    async def send(self, data: bytes | bytearray | memoryview, *, deadline: float) -> None:
+    async def send(
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        deadline: float,
+        meanwhile: Callable[[bytes], object] | None = None,
+    ) -> None:
         """Take bytes."""
         self.deadlines.append(deadline)
         room = len(data) if self._takes is None or not self.written else self._takes

@@ -32,9 +32,11 @@ def ready(readers: Collection[int], writers: Collection[int], seconds: float) ->
         return {*found[0], *found[1], *found[2]}
     poll = select.poll()
     for fd in readers:
-        poll.register(fd, select.POLLIN)
+        # Registering a descriptor again would replace what it is registered for.
+        poll.register(fd, select.POLLIN | select.POLLOUT if fd in writers else select.POLLIN)
     for fd in writers:
-        poll.register(fd, select.POLLOUT)
+        if fd not in readers:
+            poll.register(fd, select.POLLOUT)
     # Rounded up, or the last fraction of a millisecond would be a busy loop.
     return {fd for fd, _event in poll.poll(math.ceil(seconds * 1000))}
 

@@ -16,6 +16,8 @@ from mailkit.edge.readiness import ready_now
 from mailkit.errors import ConnectError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailkit.edge.base import TLS, TLSInfo
     from mailkit.edge.nested_tls import NestedTLSChannel
     from mailkit.edge.tls import TLSChannel
@@ -25,6 +27,7 @@ __all__ = ["WANT_READ", "WANT_WRITE", "Channel", "PlainChannel", "SocketStream"]
 
 WANT_WRITE: Final = 0
 WANT_READ: Final = -1
+WANT_EITHER: Final = -2
 
 _RECEIVE_SIZE = 16 * 1024  # one TLS record; replies are far smaller, and a larger buffer costs more to allocate
 _BLOCK = 64 * 1024
@@ -138,7 +141,13 @@ class SocketStream:
         """How many bytes may have left this machine: never too few."""
         return self._sent
 
-    async def send(self, data: bytes | bytearray | memoryview, *, deadline: float) -> None:
+    async def send(
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        deadline: float,
+        meanwhile: Callable[[bytes], object] | None = None,
+    ) -> None:
         """Write all of `data`."""
         if self._unfinished:
             # What is on the wire ends in the middle of something, inside TLS even in the middle of a record.
@@ -165,9 +174,21 @@ class SocketStream:
                 view = view[taken:]
             else:
                 self._sent -= size
-                if not await self._wait(taken, deadline):
+                if meanwhile is not None and (arrived := self._arrived()):
+                    meanwhile(arrived)
+                elif not await self._wait(WANT_EITHER if meanwhile else taken, deadline):
                     raise timed_out(f"{self.peer} did not take what was written to it")
         self._unfinished = False
+
+    def _arrived(self) -> bytes:
+        """Return what has arrived, nothing where nothing has."""
+        try:
+            data = self._channel.receive(_RECEIVE_SIZE)
+        except OSError as error:
+            raise self._channel.lost(error, self.peer) from error
+        if data == b"":
+            raise ConnectError(f"{self.peer} closed the connection before it had taken what was written to it")
+        return b"" if isinstance(data, int) else data
 
     async def receive(self, *, deadline: float) -> bytes:
         """Return the bytes that have arrived, at least one; ``b""`` when the peer has closed."""
@@ -246,6 +267,8 @@ class SocketStream:
         fd = self._channel.socket.fileno()
         if fd < 0:
             raise ConnectError(f"the connection to {self.peer} was closed meanwhile; connect again")
+        if wanted == WANT_EITHER:
+            return bool(await self._waiter.any_ready((fd,), (fd,), deadline))
         if wanted == WANT_READ:
             return await self._waiter.readable(fd, deadline)
         return await self._waiter.writable(fd, deadline)

@@ -37,6 +37,7 @@ class Conversation:
         self.engine: Engine = Engine(transcript=options.transcript)
         self.is_usable: bool = True
         self._stream = stream
+        self._overheard: list[Answer] = []  # what came during the last write
 
     # What may be asked of it between two commands.
 
@@ -70,9 +71,19 @@ class Conversation:
 
     async def flush(self, timeout: float | None = None) -> None:
         """Write, in one piece, what the engine has queued."""
+        self._overheard = []
         data = self.engine.take_outgoing()
         if data:
-            await self._stream.send(data, deadline=self.deadline(timeout))
+            # A server that cannot get rid of its answers may stop reading (RFC 2920 §3.1 warns of it).
+            await self._stream.send(data, deadline=self.deadline(timeout), meanwhile=self._overhear)
+
+    async def push(self) -> None:
+        """Write what is queued, unless the server has said, or shown, that it takes nothing more."""
+        await self.read_waiting()
+        if self.engine.broken is not None:
+            raise self.engine.broken
+        if self.is_usable:
+            await self.flush(self.options.timeouts.data_block)
 
     async def settle(self) -> None:
         """Write what is queued, and read until nothing is awaited any more."""
@@ -82,15 +93,22 @@ class Conversation:
 
     async def complete(self, transaction: Transaction) -> None:
         """Write what is queued, and read until the content of `transaction` is answered."""
-        await self.flush(self.options.timeouts.data_block)
+        await self.push()
         deadline = self.content_deadline()
         while not transaction.is_complete:
+            if not self.is_usable and (transaction.commit_at or 0) > self.bytes_sent:
+                raise ConnectError(f"{self._stream.peer} closes the connection before it had the message")
             await self.read(deadline)
 
     async def flush_committing(self, transaction: Transaction) -> None:
         """Write what is queued; its last byte is the commit point of `transaction`."""
         transaction.commit_at = self._stream.bytes_sent + self.engine.outgoing
         await self.flush(self.options.timeouts.data_block)
+
+    def _overhear(self, data: bytes) -> None:
+        self._overheard += self._take(data)
+        if self.engine.broken is not None:
+            raise self.engine.broken
 
     async def reset(self) -> bool:
         """Clear a transaction that was left open (RFC 5321 §4.1.1.5); return whether the connection can be used on."""
@@ -113,7 +131,13 @@ class Conversation:
         self.engine.expect(line, expected, shown=shown)
         timeout = self.options.timeouts.command if timeout is None else timeout
         await self.flush(timeout)
-        return (await self.read(self.deadline(timeout)))[0]
+        deadline = self.deadline(timeout)
+        answers = self._overheard
+        while True:
+            for answer in answers:
+                if answer.expected is expected:
+                    return answer
+            answers = await self.read(deadline)
 
     async def read(self, deadline: float) -> list[Answer]:
         """Read until at least one reply is complete.
@@ -127,7 +151,7 @@ class Conversation:
             data = await self._stream.receive(deadline=deadline)
             if not data:
                 self.engine.broken = ConnectError(f"{self._stream.peer} closed the connection")
-            elif answers := self.engine.feed(data):
+            elif answers := self._take(data):
                 return answers
 
     async def read_waiting(self) -> list[Answer]:
@@ -144,9 +168,15 @@ class Conversation:
                 break  # TLS records that carry no data of ours, such as session tickets
             if not data:
                 self.engine.broken = ConnectError(f"{self._stream.peer} closed the connection")
-            answers += self.engine.feed(data)
+            answers += self._take(data)
         if not answers and self.engine.broken is not None:
             raise self.engine.broken
+        return answers
+
+    def _take(self, data: bytes) -> list[Answer]:
+        answers = self.engine.feed(data)
+        if any(answer.ends_connection for answer in answers):
+            self.is_usable = False
         return answers
 
     def protect(self, secrets: Iterable[Secret]) -> None:

@@ -28,10 +28,9 @@ from mailkit.smtp.interruption import results_of
 from mailkit.smtp.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable
 
     from mailkit.address import Address
-    from mailkit.smtp.engine import Answer
     from mailkit.smtp.flight import Flight
     from mailkit.smtp.pool import Pool
     from mailkit.smtp.session import Session
@@ -96,7 +95,7 @@ class Lane:
         if self._held is not None:
             await self._collect()
         elif self._session is not None:
-            await self._attempt(self._session, self._flush(self._session))
+            await self._attempt(self._session, self._session.conversation.push())
 
     async def drain(self) -> None:
         """Wait for every answer."""
@@ -231,7 +230,7 @@ class Lane:
         engine.expect(command + content, Expected(Awaited.CONTENT, transaction), shown=shown)
         transaction.commit_at = session.conversation.bytes_sent + engine.outgoing
         if engine.outgoing >= GROUP or len(self._written) >= self._window.size:
-            await self._attempt(session, self._flush(session))
+            await self._attempt(session, session.conversation.push())
 
     async def _write_grouped(self, flight: Flight, session: Session) -> None:
         conversation = session.conversation
@@ -239,7 +238,7 @@ class Lane:
         self._release_held(session)
         transaction = self._begin(flight, session)
         conversation.engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
-        if not await self._attempt(session, self._settle(session)):
+        if not await self._attempt(session, conversation.settle()):
             return
         if transaction.is_refused or not transaction.accepted_recipients:
             # 354 although MAIL or every RCPT failed: whatever we wrote now would be taken for a message.
@@ -299,39 +298,7 @@ class Lane:
             await self._lost(session, ConnectError(_TOO_EARLY))
             return
         self._release_held(session)
-        await self._attempt(session, self._complete(session, oldest))
-
-    async def _settle(self, session: Session) -> None:
-        """Write what is queued, and read until nothing is awaited any more."""
-        conversation = session.conversation
-        await conversation.flush(conversation.options.timeouts.data_block)
-        while conversation.engine.awaiting:
-            self._heed(session, await conversation.read(conversation.content_deadline()))
-
-    async def _complete(self, session: Session, transaction: Transaction) -> None:
-        """Write what is queued, and read until the content of `transaction` is answered."""
-        conversation = session.conversation
-        await self._flush(session)
-        deadline = conversation.content_deadline()
-        while not transaction.is_complete:
-            if not conversation.is_usable and (transaction.commit_at or 0) > conversation.bytes_sent:
-                raise ConnectError(_TOO_EARLY)
-            self._heed(session, await conversation.read(deadline))
-
-    async def _flush(self, session: Session) -> None:
-        """Write what is queued, unless the server has said, or shown, that it takes nothing more."""
-        conversation = session.conversation
-        self._heed(session, await conversation.read_waiting())
-        if conversation.engine.broken is not None:
-            raise conversation.engine.broken
-        if conversation.is_usable:
-            await conversation.flush(conversation.options.timeouts.data_block)
-
-    @staticmethod
-    def _heed(session: Session, answers: Iterable[Answer]) -> None:
-        """After a 421, whatever it was an answer to, write nothing more (RFC 5321 §3.8)."""
-        if any(answer.ends_connection for answer in answers):
-            session.conversation.is_usable = False
+        await self._attempt(session, session.conversation.complete(oldest))
 
     def _enter_answered(self, session: Session) -> None:
         while self._written:
