@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import timeit
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
@@ -571,7 +572,8 @@ def test_an_interrupted_wait_says_what_became_of_the_message(interruption: BaseE
 def test_an_interrupted_attempt_says_what_became_of_all_recipients() -> None:
     """What the transport noted of its own attempt is merged with the attempts before it."""
     interruption = KeyboardInterrupt()
-    interruption.__dict__["delivery"] = OutcomeUnknownError("lost", recipients=[_result(BOB, "unknown")])
+    below = [_result(ANN, "deferred"), _result(BOB, "unknown")]
+    interruption.__dict__["delivery"] = OutcomeUnknownError("lost", recipients=below)
     first = TransientError("busy", recipients=[_result(ANN, "deferred"), _result(BOB, "deferred")])
     trial = Trial(first, interruption)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -604,87 +606,153 @@ def test_verifying_and_closing_are_done_once() -> None:
 
 
 class StreamingChannel(ScriptedChannel):
-    """Gives a stream prepared outcomes, and sends single messages by the script."""
+    """Answers a stream with prepared outcomes, as many messages behind as `lag`, and single messages by the script."""
 
-    outcomes: list[Outcome]
-    options: tuple[int, int | None]
-    is_closed = False
+    outcomes: dict[str, Outcome]
+    lag: int
+    segments: list[list[str]]
+    options: list[tuple[int, int | None]]
+    closed_segments: int
 
     async def send_many(  # noqa: D102 - the channel's
         self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
     ) -> Any:
-        self.options = (connections, window)
+        self.segments.append([])
+        self.options.append((connections, window))
+        taken: deque[Message | Outcome] = deque()
         try:
-            for outcome in self.outcomes:
-                yield outcome
+            async for message in messages:
+                taken.append(message)
+                if len(taken) > self.lag:
+                    yield self._outcome(taken.popleft())
+            while taken:
+                yield self._outcome(taken.popleft())
         finally:
-            self.is_closed = True
+            self.closed_segments += 1
+
+    def _outcome(self, item: Message | Outcome) -> Outcome:
+        if isinstance(item, Outcome):
+            return item
+        self.segments[-1].append(item.subject or "")
+        return self.outcomes[item.subject or ""]
 
 
-def _stream(*outcomes: Outcome, acts: tuple[Scripted, ...] = (_all_accepted,)) -> tuple[Trial, StreamingChannel]:
-    trial = Trial(*acts)
-    inner = StreamingChannel(trial.edge, *acts)
-    inner.outcomes = list(outcomes)
-    trial.inner = inner
-    trial.channel = RetryChannel(inner, trial.policy, trial.edge)
-    return trial, inner
+def _stream(
+    *outcomes: Outcome, lag: int = 0, acts: tuple[Scripted, ...] = (_all_accepted,)
+) -> tuple[Any, StreamingChannel]:
+    """Return a function that sends the outcomes' messages as a stream, and the channel below."""
+    edge = SimulatedEdge()
+    inner = StreamingChannel(edge, *acts)
+    inner.outcomes = {outcome.message.subject or "": outcome for outcome in outcomes}
+    inner.lag, inner.segments, inner.options, inner.closed_segments = lag, [], [], 0
+    channel = RetryChannel(inner, RetryPolicy(wait=wait_fixed(1)), edge)
+
+    async def source() -> AsyncIterator[Message]:
+        for outcome in outcomes:
+            yield outcome.message
+
+    def start() -> Any:
+        return channel.send_many(source(), connections=3, window=5)
+
+    return start, inner
 
 
-async def _no_messages() -> AsyncIterator[Message]:
-    return
-    yield
+async def _collect(start: Any, most: int | None = None) -> list[Outcome]:
+    taken: list[Outcome] = []
+    async with aclosing(start()) as outcomes:
+        async for outcome in outcomes:
+            taken.append(outcome)
+            if len(taken) == most:
+                break
+    return taken
 
 
-async def _collect(channel: Channel) -> list[Outcome]:
-    async with aclosing(channel.send_many(_no_messages(), connections=3, window=5)) as outcomes:
-        return [outcome async for outcome in outcomes]
+def _numbered(number: int) -> Message:
+    return _message(f"{number}@example.com").evolve(subject=str(number))
 
 
-def test_a_stream_retries_what_is_undecided_in_its_place() -> None:
+def _good(number: int) -> Outcome:
+    return Outcome(message=_numbered(number), receipt=_receipt(_result(f"{number}@example.com", "accepted")))
+
+
+def _busy(number: int) -> Outcome:
+    return Outcome(message=_numbered(number), error=TransientError("busy"))
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3, 100])
+def test_a_stream_retries_what_is_undecided_in_its_place(lag: int) -> None:
     """The order is the stream's, also while one message is waited for, and final outcomes are passed on untouched."""
-    messages = [_message(f"{number}@example.com") for number in range(6)]
-    ok = Outcome(message=messages[0], receipt=_receipt(_result("0@example.com", "accepted")))
-    busy = Outcome(message=messages[1], error=TransientError("busy"))
-    broken = Outcome(message=messages[2], error=MessageError("broken"))
-    lost = Outcome(message=messages[3], error=OutcomeUnknownError("lost"))
+    ok, busy = _good(0), _busy(1)
+    broken = Outcome(message=_numbered(2), error=MessageError("broken"))
+    lost = Outcome(message=_numbered(3), error=OutcomeUnknownError("lost"))
     partial = Outcome(
-        message=messages[4], receipt=_receipt(_result("4@example.com", "deferred"), _result(ANN, "accepted"))
+        message=_numbered(4), receipt=_receipt(_result("4@example.com", "deferred"), _result(ANN, "accepted"))
     )
-    refused = Outcome(message=messages[5], error=RejectedError("no"))
-    trial, inner = _stream(ok, busy, broken, lost, partial, refused)
-    outcomes = run_sync(_collect(trial.channel))
-    assert [outcome.message for outcome in outcomes] == messages
-    assert [outcome.ok for outcome in outcomes] == [True, True, False, False, True, False]
-    assert (outcomes[0], outcomes[2]) == (ok, broken)
-    assert outcomes[0] is ok
-    assert outcomes[2] is broken
-    assert outcomes[3].error is lost.error
-    assert outcomes[5].error is refused.error
+    refused = Outcome(message=_numbered(5), error=RejectedError("no"))
+    given = [ok, busy, broken, lost, partial, refused, _good(6)]
+    start, inner = _stream(*given, lag=lag)
+    outcomes = run_sync(_collect(start))
+    assert [outcome.message for outcome in outcomes] == [outcome.message for outcome in given]
+    assert [outcome.ok for outcome in outcomes] == [True, True, False, False, True, False, True]
+    assert all(outcomes[index] is given[index] for index in (0, 2, 3, 5, 6))
     assert inner.asked == [("1@example.com",), ("4@example.com",)]
     assert [outcomes[index].receipt.attempts for index in (1, 4)] == [2, 2]  # type: ignore[union-attr]
-    assert inner.options == (3, 5)
+    assert set(inner.options) == {(3, 5)}
 
 
-def test_a_stream_s_message_that_fails_for_good_is_an_outcome() -> None:
-    """Attempts in the stream count from the first one, and the last error is the outcome's."""
-    busy = Outcome(message=_message(ANN), error=TransientError("busy"))
-    trial, inner = _stream(busy, acts=(ConnectError("refused"),))
-    (outcome,) = run_sync(_collect(trial.channel))
-    assert isinstance(outcome.error, ConnectError)
-    assert (outcome.error.attempts, len(inner.asked)) == (3, 2)
+def test_no_message_is_tried_again_while_the_stream_goes_on() -> None:
+    """The stream below ends before the retry, so that its connections are free, and begins anew with what is left."""
+    start, inner = _stream(_good(0), _busy(1), _good(2), _good(3), _good(4), lag=1)
+    order: list[str] = []
+    inner.acts = [lambda envelope: order.append(f"retry after {inner.closed_segments}") or _all_accepted(envelope)]  # type: ignore[func-returns-value]
+    assert [outcome.message.subject for outcome in run_sync(_collect(start))] == list("01234")
+    assert order == ["retry after 1"]
+    assert inner.segments == [["0", "1", "2"], ["3", "4"]]
 
 
-def test_a_stream_that_is_left_early_is_closed() -> None:
+def test_a_stream_that_fails_all_over_ends_once() -> None:
+    """Every message undecided, one after the other: each is tried three times, and the source is read to its end."""
+    start, inner = _stream(*(_busy(number) for number in range(5)), acts=(ConnectError("refused"),))
+    outcomes = run_sync(_collect(start))
+    assert [type(outcome.error) for outcome in outcomes] == [ConnectError] * 5
+    assert [cast("DeliveryError", outcome.error).attempts for outcome in outcomes] == [3] * 5
+    assert len(inner.asked) == 10
+
+
+def test_a_channel_that_takes_no_messages_ends_the_stream() -> None:
+    """It is not asked again and again for what it never wanted."""
+
+    class Deaf(ScriptedChannel):
+        async def send_many(self, messages: Any, *, connections: int = 1, window: int | None = None) -> Any:
+            del messages, connections, window
+            yield _busy(1)
+
+    edge = SimulatedEdge()
+    channel = RetryChannel(Deaf(edge, _all_accepted), RetryPolicy(wait=wait_none()), edge)
+
+    async def nothing() -> AsyncIterator[Message]:
+        return
+        yield
+
+    outcomes = run_sync(_collect(lambda: channel.send_many(nothing())))
+    assert [outcome.ok for outcome in outcomes] == [True]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_stream_that_is_left_early_is_closed(most: int) -> None:
     """The channel below learns at once that nobody listens any more."""
-    trial, inner = _stream(*(Outcome(message=_message(), receipt=_receipt(_result(ANN, "accepted"))) for _ in range(3)))
+    start, inner = _stream(_good(0), _busy(1), _good(2), _good(3), _good(4))
+    assert len(run_sync(_collect(start, most=most))) == most
+    assert inner.closed_segments == len(inner.segments)
 
-    async def leave() -> None:
-        async with aclosing(trial.channel.send_many(_no_messages())) as outcomes:
-            async for _ in outcomes:
-                break
 
-    run_sync(leave())
-    assert inner.is_closed
+def test_an_interrupted_stream_hands_over_what_it_had_taken() -> None:
+    """The outcomes that were not yet yielded go along with the interruption, those of the channel below included."""
+    start, inner = _stream(_good(0), _busy(1), _good(2), lag=1, acts=(KeyboardInterrupt(),))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_sync(_collect(start))
+    assert [outcome.message.subject for outcome in cast("Any", caught.value).outcomes] == ["1", "2"]
+    assert inner.closed_segments == 1
 
 
 # -- the policy as a value ---------------------------------------------------------------------------------------------

@@ -54,15 +54,17 @@ class Attempts:
         return self._next(undecided, now)
 
     def _merge(self, latest: Receipt | DeliveryError) -> None:
-        results = latest.recipients
+        asked = {path.addr_spec for path in self._asked}
+        results = [result for result in latest.recipients if result.address in asked]
         if isinstance(latest, Receipt):
             # The first receipt names the message; a later one only adds recipients to it.
             self._receipt, self._error = self._receipt or latest, None
         else:
             self._error = latest
-            results = results or tuple(
-                RecipientResult(path.addr_spec, status=latest.outcome, phase=latest.phase) for path in self._asked
-            )
+            named = {result.address for result in results}
+            results += [
+                RecipientResult(address, status=latest.outcome, phase=latest.phase) for address in asked - named
+            ]
         for result in results:
             self._results[result.address] = result
             if result.status == "unknown":
@@ -141,12 +143,11 @@ class Attempts:
 
     def _verdict(self) -> Receipt | DeliveryError:
         if self._receipt is not None:
-            return self._receipt if self._number == 1 else self._merged_receipt(self._receipt)
+            if self._number == 1:
+                return self._receipt
+            return evolve(self._receipt, recipients=self._merged_results(), attempts=self._number)
         assert self._error is not None  # noqa: S101 - each attempt ends in one of the two
         return self._merged_error(self._error)
-
-    def _merged_receipt(self, receipt: Receipt) -> Receipt:
-        return evolve(receipt, recipients=self._merged_results(), attempts=self._number)
 
     def _merged_error(self, latest: DeliveryError) -> DeliveryError:
         merged = self._merged_results()

@@ -7,7 +7,9 @@ themselves, so the numbers here are the numbers on the wire.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from collections import deque
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
 
 from attrs import field, frozen
 
@@ -110,13 +112,32 @@ class RetryChannel(Channel):
     async def send_many(
         self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
     ) -> AsyncGenerator[Outcome, None]:
-        """Deliver a stream of messages; those still undecided are tried again, one by one, in their places."""
-        outcomes = self._channel.send_many(messages, connections=connections, window=window)
+        """Deliver a stream of messages; those still undecided are tried again, one by one, in their places.
+
+        Whatever interrupts it carries what became of the messages that were taken and not yet yielded, as ``outcomes``.
+        """
+        source = _Source(messages)
+        waiting: deque[Outcome] = deque()
         try:
-            async for outcome in outcomes:
-                yield await self._reconsider(outcome)
-        finally:
-            await outcomes.aclose()
+            while source.goes_on:
+                async with (
+                    aclosing(source.next_segment()) as segment,
+                    aclosing(self._channel.send_many(segment, connections=connections, window=window)) as outcomes,
+                ):
+                    async for outcome in outcomes:
+                        if waiting or self._unfinished(outcome) is not None:
+                            # The stream below ends here: its connections may be all there are for another attempt.
+                            source.pause()
+                            waiting.append(outcome)
+                        else:
+                            yield outcome
+                while waiting:
+                    reconsidered = await self._reconsider(waiting[0])
+                    waiting.popleft()
+                    yield reconsidered
+        except BaseException as interruption:
+            interruption.__dict__["outcomes"] = (*waiting, *getattr(interruption, "outcomes", ()))
+            raise
 
     async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
         """Deliver prepared bytes, trying again for the recipients that are still undecided."""
@@ -130,15 +151,22 @@ class RetryChannel(Channel):
         """Give up every connection."""
         await self._channel.close()
 
+    def _unfinished(self, outcome: Outcome) -> Receipt | DeliveryError | None:
+        """Return how a message ended, if the policy would try again for somebody."""
+        ended = outcome.receipt or outcome.error
+        if _is_complete(ended) or not isinstance(ended, Receipt | DeliveryError):
+            return None
+        now = self._edge.now()
+        attempts = Attempts(Envelope.from_message(outcome.message), self._policy, now)
+        return None if attempts.enter(ended, now) is None else ended
+
     async def _reconsider(self, outcome: Outcome) -> Outcome:
-        message, first = outcome.message, outcome.receipt or outcome.error
-        if isinstance(first, Receipt) and not first.refused and not first.unknown:
-            return outcome
-        if not isinstance(first, Receipt | DeliveryError):
+        message, ended = outcome.message, self._unfinished(outcome)
+        if ended is None:
             return outcome
         envelope = Envelope.from_message(message)
         try:
-            receipt = await self._persist(envelope, lambda rest: self._channel.send(message, rest), first)
+            receipt = await self._persist(envelope, lambda rest: self._channel.send(message, rest), ended)
         except MailkitError as error:
             return Outcome(message=message, error=error)
         return Outcome(message=message, receipt=receipt)
@@ -159,8 +187,11 @@ class RetryChannel(Channel):
         Raises:
             DeliveryError: Nobody was accepted.
         """
-        attempts = Attempts(envelope, self._policy, self._edge.now())
+        started = self._edge.now()
         latest = first or await _attempt(deliver, envelope)
+        if _is_complete(latest):  # by far the most common end, which costs nothing beyond this
+            return latest
+        attempts = Attempts(envelope, self._policy, started)
         while (rest := attempts.enter(latest, self._edge.now())) is not None:
             try:
                 await self._edge.sleep(attempts.pause)
@@ -179,3 +210,44 @@ async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: 
         return await deliver(envelope)
     except DeliveryError as error:
         return error
+
+
+def _is_complete(ended: object) -> TypeGuard[Receipt]:
+    return isinstance(ended, Receipt) and all(result.status == "accepted" for result in ended.recipients)
+
+
+class _Source:
+    """The messages of a stream, which can be given in segments.
+
+    Args:
+        messages: All of them.
+    """
+
+    def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
+        self._messages = messages
+        self._is_paused = True
+        self._has_more = True
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another segment: the last one was paused, and gave something before."""
+        return self._is_paused and self._has_more
+
+    def pause(self) -> None:
+        """End the segment before its next message."""
+        self._is_paused = True
+
+    def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
+        """Return the messages from here on until :meth:`pause`."""
+        self._is_paused = self._has_more = False
+        return self._segment()
+
+    async def _segment(self) -> AsyncGenerator[Message | Outcome, None]:
+        while not self._is_paused:
+            try:
+                message = await anext(self._messages)
+            except StopAsyncIteration:
+                self._has_more = False
+                return
+            self._has_more = True
+            yield message
