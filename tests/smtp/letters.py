@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
+from tests.colours import make_edge, run_in
 
 from mailkit import DeliveryError, Envelope, Message
 from mailkit.smtp.channel import SMTPChannel
 from mailkit.smtp.transport import SMTP
-from tests.colours import make_edge, run_in
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.colours import Colour
 
     from mailkit import Receipt
     from mailkit.edge import Edge
     from mailkit.testing import SMTPServer
     from mailkit.transport import ServerInfo
-    from tests.colours import Colour
 
 __all__ = ["BOB", "EVE", "Post", "big", "letter", "transport_to"]
 
@@ -104,7 +105,7 @@ class Post:
         """Close the channel."""
         run_in(self.colour, self.channel.close)
 
-    def __enter__(self) -> Post:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 from mailkit import (
     Attachment,
@@ -17,7 +18,6 @@ from mailkit import (
 )
 from mailkit.smtp.options import Timeouts
 from mailkit.testing import Disconnect, SMTPServer, Stall
-from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 if TYPE_CHECKING:
     from pathlib import Path

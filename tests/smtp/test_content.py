@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from attrs import evolve, frozen
+from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 from mailkit import DeliveryError, Envelope, MailkitError, RejectedError, UnsupportedFeatureError
 from mailkit.mail_parameters import MailParameters
@@ -15,7 +17,6 @@ from mailkit.smtp.content import MAX_RECIPIENTS, recipient_limit, refuse_unsenda
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.options import SMTPOptions
 from mailkit.testing import SMTPServer
-from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,11 +146,9 @@ def test_how_many_recipients_one_transaction_has(lines: list[str], limit: int) -
 
 def refused(post: Post, data: bytes | None = None, **changes: Any) -> MailkitError:
     """Send what cannot be sent; return the error."""
+    send = partial(post.send, letter(**changes)) if data is None else partial(post.send_raw, data)
     with pytest.raises(MailkitError) as caught:
-        if data is None:
-            post.send(letter(**changes))
-        else:
-            post.send_raw(data)
+        send()
     assert post.server.connections[0].verbs == ("EHLO",)
     assert post.send(letter(2, to=BOB)).accepted
     assert len(post.server.connections) == 1

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.smtp.letters import BOB, EVE, Post, big, letter
+from tests.smtp.wires import Later, Wire
 
 from mailkit import (
     ConnectError,
@@ -29,8 +31,6 @@ from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.raw import RawContent
 from mailkit.smtp.transaction import Transaction
 from mailkit.testing import CloseAfter, Disconnect, SMTPServer, StopReading
-from tests.smtp.letters import BOB, EVE, Post, big, letter
-from tests.smtp.wires import Later, Wire
 
 if TYPE_CHECKING:
     from tests.colours import Colour
@@ -330,6 +330,15 @@ def test_last_words_after_the_last_block() -> None:
     assert delivered.error is None
 
 
+def test_last_words_in_the_middle_of_the_content() -> None:
+    """A refusal that is there when a block cannot be written stops the writing, and is the message's fate."""
+    wire = Wire(b"250 ok\r\n250 ok\r\n354 go\r\n", Later(b"552 5.3.4 too big\r\n"), takes=100)
+    delivery = delivery_over(wire, big(600_000), "PIPELINING")
+    delivered = run_sync(delivery.run())
+    assert [(result.status, result.code) for result in delivered.results] == [("rejected", 552)]
+    assert len(wire.written) == 2
+
+
 def test_without_last_words_the_broken_pipe_is_the_reason() -> None:
     """What was not written to its end was not sent."""
     wire = Wire(b"250 ok\r\n250 ok\r\n354 go\r\n", takes=100)
@@ -357,7 +366,10 @@ def test_a_delivery_that_has_not_begun_has_sent_nothing() -> None:
         ({"require_tls": True}, {"REQUIRETLS": None}),
         ({"priority": -3}, {"MT-PRIORITY": "-3"}),
         ({"deliver_by": 120, "deliver_by_mode": "R"}, {"BY": "120;R"}),
-        ({"hold_until": datetime(2030, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))}, {"HOLDUNTIL": "2030-01-01T12:00:00Z"}),
+        (
+            {"hold_until": datetime(2030, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))},
+            {"HOLDUNTIL": "2030-01-01T12:00:00Z"},
+        ),
         ({"ret": "HDRS", "envid": "a+b"}, {"RET": "HDRS", "ENVID": "a+2Bb"}),
     ],
 )

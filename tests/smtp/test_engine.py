@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,7 +94,7 @@ def test_random_cuts_are_the_same(cuts: list[int]) -> None:
     """However a conversation is cut, the answers are the same."""
     engine, _ = engine_in_conversation()
     edges = [0, *sorted(cuts), len(CONVERSATION)]
-    assert fed(engine, (CONVERSATION[a:b] for a, b in zip(edges, edges[1:], strict=False))) == ANSWERED
+    assert fed(engine, (CONVERSATION[a:b] for a, b in pairwise(edges))) == ANSWERED
 
 
 YES = {
@@ -176,8 +177,8 @@ def test_a_421_in_every_place_is_a_no_to_what_it_answers(position: int) -> None:
     ]
     engine, _ = engine_in_conversation()
     answers = fed(engine, [*lines[:position], b"421 4.3.2 shutting down\r\n"])
-    assert [code for _, _, code, _ in answers] == [220, 250, 250, 250, 250, 250, 250, 250][:position] + [421]
-    assert [positive for _, _, _, positive in answers] == [True] * position + [False]
+    assert [code for _, _, code, _ in answers] == [*[220, *[250] * 7][:position], 421]
+    assert [positive for _, _, _, positive in answers] == [*[True] * position, False]
     assert engine.awaiting == 8 - position - 1
     assert engine.broken is None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from attrs import frozen
 from tenacity import wait_none
+from tests.smtp.letters import BOB, EVE, Post, big, letter, transport_to
 
 from mailkit import (
     AuthenticationError,
@@ -29,14 +30,14 @@ from mailkit import (
 )
 from mailkit.smtp.options import Timeouts
 from mailkit.testing import CloseAfter, Disconnect, Endless, Garbage, RawReply, SMTPServer, Stall, StopReading
-from tests.smtp.letters import BOB, EVE, Post, big, letter, transport_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.colours import Colour
+
     from mailkit.errors import Cause, DeliveryOutcome
     from mailkit.testing import Fault, Phase
-    from tests.colours import Colour
 
 # What is done to the client, by column.
 FAULTS: dict[str, Fault | str] = {
@@ -301,8 +302,8 @@ def test_trying_again_never_sends_twice(case: Case) -> None:
         except DeliveryError as error:
             heard = error
         check_the_truth(server, heard)
-        # What may be tried again was; a refusal of the credentials, of TLS or for good, and the unknown, were not. A 421
-        # to one recipient says of that one that it got nothing.
+        # What may be tried again was; a refusal of credentials, of TLS or for good, and the unknown, were not. A 421 to
+        # one recipient says of that one that it got nothing.
         tried_again = case.heard.cause == "transient" or (case.phase == "RCPT" and case.column in {"4xx", "421"})
         assert heard.attempts == (2 if tried_again else 1)
         assert isinstance(heard, Receipt) is (case.heard.kind is None or tried_again)

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.smtp.letters import Post, letter
 
 from mailkit import (
     AuthenticationError,
@@ -26,11 +27,11 @@ from mailkit.smtp.channel import SMTPChannel
 from mailkit.smtp.options import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import CloseAfter, InjectAfter, RawReply, SMTPServer, Stall, TruncateTLS
-from tests.smtp.letters import Post, letter
 
 if TYPE_CHECKING:
-    from mailkit.testing.certificates import CertificateKind
     from tests.colours import Colour
+
+    from mailkit.testing.certificates import CertificateKind
 
 USERS = {"ada": "pencil-and-paper"}
 
@@ -229,7 +230,7 @@ def test_bytes_after_the_220_to_starttls_are_an_attack(injected: bytes, colour: 
 )
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 def test_a_bad_certificate_ends_it(kind: CertificateKind, told: str, tls: Any, colour: Colour) -> None:
-    """No certificate but a valid one for this host gets credentials or mail, and the error says what is wrong with it."""
+    """Only a valid certificate for this host gets credentials or mail, and the error says what is wrong with others."""
     with (
         SMTPServer(tls=tls, certificate=kind, users=USERS) as server,
         Post.to(server, colour, tls=tls, ca_file=server.ca_file, **with_login()) as post,

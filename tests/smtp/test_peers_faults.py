@@ -8,12 +8,14 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
+from tests.smtp.letters import BOB, EVE, Post, letter, transport_to
 
 from mailkit import (
     AddressError,
@@ -31,7 +33,6 @@ from mailkit import (
 from mailkit.smtp.data import data_pieces
 from mailkit.smtp.pool import PoolLimits
 from mailkit.testing import Disconnect, InjectAfter, RawReply, SMTPServer, Stall
-from tests.smtp.letters import BOB, EVE, Post, letter, transport_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,12 +109,14 @@ def test_a_bare_220_is_taken_for_a_violation(bare: bytes) -> None:
     """RFC 5321 §4.2: the text is optional, in the greeting as anywhere."""
     with SMTPServer() as server, Post.to(server) as post:
         server.script("greeting", RawReply(bare))
-        server.script("MAIL", RawReply(b"250\r\n")).script("RCPT", RawReply(b"250\r\n")).script("DOT", RawReply(b"250\r\n"))
+        server.script("MAIL", RawReply(b"250\r\n")).script("RCPT", RawReply(b"250\r\n")).script(
+            "DOT", RawReply(b"250\r\n")
+        )
         assert len(post.send().accepted) == 2
 
 
 def test_a_pool_that_bounds_only_idle_connections() -> None:
-    """lettre: twenty threads and a bound of two make two connections, not twenty."""
+    """In lettre, threads are not bounded: here twenty threads and a bound of two make two connections, not twenty."""
     with (
         SMTPServer() as server,
         Mailer(transport_to(server, pool=PoolLimits(max_connections=2))) as mailer,
@@ -133,7 +136,7 @@ def test_dot_stuffing_broke_across_chunks(parts: list[bytes], data: st.DataObjec
     content = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)))))
     edges = [0, *cuts, len(content)]
-    wire = b"".join(data_pieces(content[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    wire = b"".join(data_pieces(content[a:b] for a, b in pairwise(edges)))
     assert wire.endswith(b".\r\n")
     lines = (b"\r\n" + wire).split(b"\r\n")
     assert lines.count(b".") == 1
@@ -143,7 +146,7 @@ def test_dot_stuffing_broke_across_chunks(parts: list[bytes], data: st.DataObjec
 
 
 def test_two_messages_interleaved_on_one_pooled_connection() -> None:
-    """nodemailer #265: two senders that begin at the same moment never share a connection."""
+    """In nodemailer (#265) two senders could share a connection; here two that begin at the same moment never do."""
     with SMTPServer() as server, Post.to(server) as post, ThreadPoolExecutor(2) as threads:
         post.send(letter(0))  # one connection lies idle, and both want it
         gate = threading.Barrier(2)
@@ -163,7 +166,7 @@ def test_two_messages_interleaved_on_one_pooled_connection() -> None:
 
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "DOT"])
 def test_a_connection_that_is_closed_after_a_5xx(phase: Any, colour: Colour) -> None:
-    """nodemailer: a refused message is no reason to hang up."""
+    """In nodemailer it was: a refused message is no reason to hang up."""
     with SMTPServer(without=WITHOUT_CHUNKING) as server, Post.to(server, colour) as post:
         server.script(phase, "550 5.7.1 no", times=2 if phase == "RCPT" else 1)
         assert isinstance(post.attempt(letter(1)), RejectedError)
@@ -172,7 +175,7 @@ def test_a_connection_that_is_closed_after_a_5xx(phase: Any, colour: Colour) -> 
 
 
 def test_one_noop_and_one_rset_for_each_message(colour: Colour) -> None:
-    """go-mail: a warm connection carries messages and nothing else."""
+    """In go-mail, yes; here a warm connection carries messages and nothing else."""
     with SMTPServer() as server, Post.to(server, colour) as post:
         for number in range(5):
             post.send(letter(number))
@@ -188,7 +191,7 @@ def test_code_points_narrowed_to_line_ends() -> None:
 
 
 def test_a_40_mib_attachment_in_a_fraction_of_its_size(tmp_path: Path) -> None:
-    """aiosmtplib peaks at 395 MiB: here an attachment is read while it is sent, and memory does not grow with it."""
+    """The peak of aiosmtplib is 395 MiB; here an attachment is read while it is sent, and costs next to no memory."""
     path = tmp_path / "film.bin"
     path.write_bytes(bytes(range(256)) * 4096 * 40)
     # The server shares this process. It reads all, keeps nothing of it, and so says 552 in the end.
@@ -207,7 +210,7 @@ def test_a_40_mib_attachment_in_a_fraction_of_its_size(tmp_path: Path) -> None:
 
 
 def test_a_large_attachment_does_not_freeze_the_event_loop(tmp_path: Path) -> None:
-    """aiosmtplib stops the loop for 2.0 s: here other tasks get their turn all the time."""
+    """In aiosmtplib it stops the loop for 2.0 s: here other tasks get their turn all the time."""
     path = tmp_path / "film.bin"
     path.write_bytes(bytes(range(256)) * 4096 * 20)
     pauses: list[float] = []
@@ -231,12 +234,13 @@ def test_a_large_attachment_does_not_freeze_the_event_loop(tmp_path: Path) -> No
 
 
 def test_requeueing_without_limit_after_a_drop(colour: Colour) -> None:
-    """nodemailer #1105: a server that drops every connection is tried as often as the policy says, and no more."""
+    """In nodemailer (#1105); here a server that drops every connection is tried as often as the policy says."""
     with SMTPServer() as server:
         server.script("MAIL", Disconnect(), times=None)
-        with Mailer(
-            transport_to(server, chunking=False), retry=RetryPolicy(attempts=3, wait=wait_none())
-        ) as mailer, pytest.raises(ConnectionError) as caught:
+        with (
+            Mailer(transport_to(server, chunking=False), retry=RetryPolicy(attempts=3, wait=wait_none())) as mailer,
+            pytest.raises(ConnectionError) as caught,
+        ):
             mailer.send(letter())
         assert len(server.connections) == 3
         assert caught.value.outcome == "not_sent"  # type: ignore[attr-defined]
@@ -244,7 +248,7 @@ def test_requeueing_without_limit_after_a_drop(colour: Colour) -> None:
 
 @pytest.mark.parametrize("rset", ["502 5.5.1 no", Disconnect(), "421 4.3.2 bye"])
 def test_delivered_mail_reported_as_failed_because_its_rset_failed(rset: Any, colour: Colour) -> None:
-    """go-mail #463, #551: what was accepted stays accepted, whatever happens to the connection then."""
+    """In go-mail (#463, #551); here what was accepted stays accepted, whatever happens to the connection then."""
     with SMTPServer(limits={"RCPTMAX": 1}) as server, Post.to(server, colour) as post:
         # The first transaction delivers to bob; eve's is refused and leaves one open; joe's needs the RSET.
         server.script("DOT", "554 5.7.1 no", skip=1).script("RSET", rset)
@@ -254,18 +258,21 @@ def test_delivered_mail_reported_as_failed_because_its_rset_failed(rset: Any, co
 
 
 def test_resending_whatever_the_phase(colour: Colour) -> None:
-    """python-emails: a message whose answer was lost is not sent again unless that was asked for."""
+    """In python-emails, always; here a message whose answer was lost is not sent again unless that was asked for."""
     with SMTPServer() as server:
         server.script("DOT", Disconnect())
-        with Mailer(transport_to(server), retry=RetryPolicy(attempts=3, wait=wait_none())) as mailer:
-            with pytest.raises(OutcomeUnknownError) as caught:
-                mailer.send(letter())
+        policy = RetryPolicy(attempts=3, wait=wait_none())
+        with (
+            Mailer(transport_to(server), retry=policy) as mailer,
+            pytest.raises(OutcomeUnknownError) as caught,
+        ):
+            mailer.send(letter())
         assert caught.value.attempts == 1
         assert len(server.committed) == 1
 
 
 def test_empty_mails_because_data_was_pipelined_under_all_or_nothing() -> None:
-    """MailKit #1459: with recipients="all" no DATA goes out before every RCPT was answered, and no empty message ever."""
+    """In MailKit (#1459); here, with recipients="all", no DATA goes out before every RCPT was answered."""
     with SMTPServer(without=WITHOUT_CHUNKING) as server, Post.to(server, recipients="all") as post:
         server.script("RCPT", "550 5.1.1 no", match=EVE).script("DATA", "354 go on")
         assert isinstance(post.attempt(), RejectedError)
@@ -274,7 +281,7 @@ def test_empty_mails_because_data_was_pipelined_under_all_or_nothing() -> None:
 
 
 def test_nagle(monkeypatch: pytest.MonkeyPatch, colour: Colour) -> None:
-    """nodemailer never sets TCP_NODELAY, which costs 40 ms a message."""
+    """In nodemailer TCP_NODELAY is never set, which costs 40 ms a message."""
     options: list[tuple[int, int, int]] = []
     setsockopt = socket.socket.setsockopt
 
@@ -290,7 +297,7 @@ def test_nagle(monkeypatch: pytest.MonkeyPatch, colour: Colour) -> None:
 
 
 def test_a_login_challenge_that_is_worded_otherwise() -> None:
-    """aiosmtpd asks for "User Name\\0": challenges of LOGIN are counted, not read."""
+    """The question of aiosmtpd is "User Name" and a NUL: challenges of LOGIN are counted, not read."""
     with (
         SMTPServer(users={"ada": "secret"}, mechanisms=["LOGIN"]) as server,
         Post.to(server, username="ada", password="secret") as post,
@@ -302,7 +309,7 @@ def test_a_login_challenge_that_is_worded_otherwise() -> None:
 
 @pytest.mark.parametrize("text", ["5004291 rejected", "see 550 in RFC 5321", "421 was not meant"])
 def test_errors_told_apart_by_substrings(text: str) -> None:
-    """upyo read "5004291 rejected" as a rate limit because it contains 429: only codes decide."""
+    """In upyo, "5004291 rejected" was a rate limit because it contains 429: only codes decide."""
     with SMTPServer() as server, Post.to(server) as post:
         server.script("DOT", f"451 4.3.0 {text}")
         assert type(post.attempt()) is TransientError

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 import pytest
+from tests.colours import run_in
+from tests.smtp.letters import Post, big, letter, transport_to
 
 from mailkit import (
     AsyncMailer,
@@ -26,15 +28,14 @@ from mailkit import (
 from mailkit.edge import run_sync
 from mailkit.smtp.pool import PoolLimits
 from mailkit.testing import Disconnect, SMTPServer, Stall, StopReading
-from tests.colours import run_in
-from tests.smtp.letters import Post, big, letter, transport_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Literal
 
-    from mailkit.smtp.session import Session
     from tests.colours import Colour
+
+    from mailkit.smtp.session import Session
 
 every_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -153,7 +154,7 @@ def test_the_connection_used_last_is_used_next() -> None:
 
 
 def test_an_idle_connection_that_has_ended_is_not_used_again(colour: Colour) -> None:
-    """An end of the stream that has arrived is seen without a round trip, and the message goes over a fresh connection."""
+    """An end of the stream is seen without a round trip, and the message goes over a fresh connection."""
     with SMTPServer() as server, Post.to(server, colour) as post:
         for number in range(3):
             post.send(letter(number))
@@ -306,6 +307,7 @@ def test_one_mailer_in_two_event_loops() -> None:
 
 # -- interruptions -----------------------------------------------------------------------------------------------------
 
+
 def interrupted_in(backend: str, server: SMTPServer, send: Callable[[], Awaitable[object]]) -> BaseException:
     """Cancel a delivery as soon as the server holds it; return the cancellation as the sender saw it."""
     seen: list[BaseException] = []
@@ -365,7 +367,7 @@ HOLDS = [
 def test_an_interruption_says_what_became_of_the_message(
     phase: Any, fault: Any, what: str, kind: type[Exception], outcome: str, without: tuple[str, ...], how: str
 ) -> None:
-    """Cancelled or interrupted anywhere, the exception carries the true outcome, the connection is closed, no slot leaks."""
+    """Wherever it comes, the exception carries the true outcome, the connection is closed, and no slot leaks."""
     data = big(16 * 1024 * 1024)
     colour: Any = "blocking" if how == "signal" else how
     with SMTPServer(without=without) as server:
@@ -381,9 +383,7 @@ def test_an_interruption_says_what_became_of_the_message(
                 how,
                 server,
                 lambda: (
-                    post.channel.send_raw(data, envelope)
-                    if what == "raw"
-                    else post.channel.send(letter(1), envelope)
+                    post.channel.send_raw(data, envelope) if what == "raw" else post.channel.send(letter(1), envelope)
                 ),
             )
         delivery = interruption.delivery  # type: ignore[attr-defined]

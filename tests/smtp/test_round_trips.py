@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 from mailkit import Envelope, RejectedError
 from mailkit.smtp.session import DOUBTFUL_AFTER
 from mailkit.testing import Disconnect, SMTPServer
-from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 if TYPE_CHECKING:
     from tests.colours import Colour
@@ -152,7 +152,7 @@ def test_refused_mail_costs_no_reset() -> None:
 
 @pytest.mark.parametrize("mode", [(), WITHOUT_CHUNKING, WITHOUT_BOTH])
 def test_no_noop_ever(mode: tuple[str, ...], colour: Colour) -> None:
-    """Whether a connection is alive is never asked by a command: not when used again, not after idling, not at the end."""
+    """Whether a connection is alive is never asked by a command: not when used again, not after idling, never."""
     with SMTPServer(without=mode) as server:
         with Post.to(server, colour) as post:
             for number in range(3):

@@ -13,17 +13,18 @@ from urllib.parse import quote
 
 import attrs
 import pytest
+from tests.smtp.letters import Post
 
 from mailkit import DeliveryError, Mailer
-from mailkit.smtp.engine import TranscriptLine
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import CloseAfter, InjectAfter, RawReply, SMTPServer
-from tests.smtp.letters import Post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.colours import Colour
+
+    from mailkit.smtp.engine import TranscriptLine
 
 PASSWORD = "p4ss/wörd+=hunter2"  # with characters that percent and base64 forms change
 TOKEN = "ya29.t0ken-VerySecret_"
@@ -179,9 +180,7 @@ def test_a_long_tls_key_password_is_not_in_the_error(tmp_path: Any) -> None:
     broken.write_text("no certificate")
     with (
         SMTPServer(tls="starttls") as server,
-        Post.to(
-            server, tls="starttls", ca_file=server.ca_file, certificate=broken, key_password=PASSWORD
-        ) as post,
+        Post.to(server, tls="starttls", ca_file=server.ca_file, certificate=broken, key_password=PASSWORD) as post,
     ):
         with pytest.raises(Exception, match="client certificate") as caught:
             post.send()

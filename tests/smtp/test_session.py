@@ -6,18 +6,18 @@ import os
 from typing import Any
 
 import pytest
+from tests.smtp.wires import Wire
 
 from mailkit import ConnectError, Envelope, MessageError, RejectedError
 from mailkit.edge import run_sync
 from mailkit.edge.blocking import BlockingEdge
+from mailkit.reply import Reply
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.handshake import Handshake
 from mailkit.smtp.options import SMTPOptions
 from mailkit.smtp.raw import RawContent
 from mailkit.smtp.session import DOUBTFUL_AFTER, Session
-from mailkit.reply import Reply
-from tests.smtp.wires import Wire
 
 ENVELOPE = Envelope("ada@example.com", "bob@example.org")
 CONTENT = RawContent.read(b"Subject: x\r\n\r\nHi\r\n")
@@ -99,7 +99,7 @@ class BreakingOff:
 
 @pytest.mark.parametrize("lines", [BOTH, ("PIPELINING",), ()])
 def test_content_that_breaks_off_ends_the_connection(lines: tuple[str, ...]) -> None:
-    """What the server has of the message must not become one: no terminator is written, and nothing more goes over it."""
+    """What the server has of the message must not become one: no terminator is written, and nothing more at all."""
     answers = [b"250 ok\r\n250 ok\r\n"] if lines == BOTH else [b"250 ok\r\n250 ok\r\n354 go\r\n"]
     if not lines:
         answers = [b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"]

@@ -130,7 +130,7 @@ def test_some_are_refused_and_the_rest_gets_the_message() -> None:
 
 
 def test_lmtp_answers_for_each_recipient() -> None:
-    """Of n answers after the dot each belongs to one accepted recipient, in order; those that are missing are unknown."""
+    """Each answer after the dot belongs to one accepted recipient, in order; those that are missing are unknown."""
     transaction = Transaction([BOB, EVE, JOE], lmtp=True)
     enter(transaction, "mail 250", "rcpt0 250", "rcpt1 550", "rcpt2 250", "content 250")
     transaction.commit_at = 10

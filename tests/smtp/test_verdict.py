@@ -90,7 +90,14 @@ def test_the_queue_id(text: str, expected: str | None) -> None:
             "configuration",
             "greeting",
         ),
-        ([("not_sent", None)], TransientError("4", outcome="not_sent"), TransientError, "not_sent", "transient", "rcpt"),
+        (
+            [("not_sent", None)],
+            TransientError("4", outcome="not_sent"),
+            TransientError,
+            "not_sent",
+            "transient",
+            "rcpt",
+        ),
     ],
 )
 def test_the_worst_that_is_known_is_the_error(
@@ -101,7 +108,7 @@ def test_the_worst_that_is_known_is_the_error(
     cause: str | None,
     phase: str,
 ) -> None:
-    """Unknown before rejected before deferred before not sent; and what broke the connection only where nothing else is."""
+    """Unknown, then rejected, deferred, not sent; what broke the connection only where nothing else is known."""
     judgement = judged(*(result(status, code, phase="rcpt") for status, code in results), error=error)
     assert type(judgement) is kind
     assert (judgement.outcome, judgement.cause, judgement.phase) == (outcome, cause, phase)

@@ -115,7 +115,8 @@ class SMTPChannel(Channel):
         return self._conclude(delivered, content.message_id)
 
     async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
-        for fresh in (False, True):
+        fresh = False
+        while True:
             try:
                 if not fresh:
                     await self._pool.wait_for_turn(len(envelope.rcpt_to))
@@ -134,9 +135,10 @@ class SMTPChannel(Channel):
             finally:
                 await self._pool.release(session)
             # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
+            # A fresh one is not reused, so this is said once.
             if not (session.is_reused and delivered.is_stale):
-                break
-        return delivered
+                return delivered
+            fresh = True
 
     def _conclude(self, delivered: Delivered, message_id: str) -> Receipt:
         concluded = verdict(delivered, transport=self._name, message_id=message_id)

@@ -107,7 +107,7 @@ def _wants_tls(conversation: Conversation, extensions: Extensions) -> bool:
         return False
     msg = (
         f"{conversation.options.host} does not offer STARTTLS, and TLS is required: nothing was sent in clear. Use "
-        "smtps:// for a port with implicit TLS (465), or tls=opportunistic or tls=insecure where clear text is really meant"
+        "smtps:// for a port with implicit TLS (465), or tls=opportunistic or tls=insecure where clear text is meant"
     )
     raise TLSError(msg, phase="starttls")
 

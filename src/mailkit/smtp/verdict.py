@@ -43,7 +43,7 @@ def _error(delivered: Delivered, transport: str) -> DeliveryError:
     if "unknown" in statuses:
         return OutcomeUnknownError(
             f"the connection to {transport} was lost after the whole message had been written ({cause}): it may or "
-            f"may not have been accepted. Look for the Message-ID at the receiving side before sending it again: {told}",
+            f"may not have been accepted. Look for the Message-ID at the receiving side before sending again: {told}",
             phase="content",
         )
     decided = next((result for result in results if result.code is not None), None)
