@@ -24,6 +24,7 @@ _OURS: Final = {
     "lmtp": "mailkit.smtp.transport:SMTP",
     "maildir": "mailkit.local:MaildirTransport",
     "memory": "mailkit.local:MemoryTransport",
+    "mx": "mailkit.mx.transport:DirectMX",
     "null": "mailkit.local:NullTransport",
     "sendmail": "mailkit.local:SendmailTransport",
     "smtp": "mailkit.smtp.transport:SMTP",
