@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from mailkit.errors import MessageError
 
@@ -65,6 +65,17 @@ class RcptParameters:
         return self.notify is not None or self.orcpt is not None
 
 
+def _extensions(parameters: MailParameters) -> tuple[tuple[str, str], ...]:
+    asked = (
+        ("REQUIRETLS", "require_tls", parameters.require_tls),
+        ("MT-PRIORITY", "priority", parameters.priority is not None),
+        ("DELIVERBY", "deliver_by", parameters.deliver_by is not None),
+        ("FUTURERELEASE", "send_at", parameters.hold_until is not None),
+        ("AUTH", "submitter", parameters.submitter is not None),
+    )
+    return tuple((keyword, feature) for keyword, feature, is_needed in asked if is_needed)
+
+
 @frozen(kw_only=True)
 class MailParameters:
     """What is asked for the message as a whole.
@@ -95,6 +106,10 @@ class MailParameters:
     deliver_by_mode: Literal["N", "R"] = "N"
     hold_until: datetime | None = None
     submitter: str | None = None
+    extensions: tuple[tuple[str, str], ...] = field(
+        init=False, eq=False, repr=False, default=Factory(_extensions, takes_self=True)
+    )
+    """What the server has to offer for it beside DSN: keywords, each with the message's field that asks for it."""
 
     def __attrs_post_init__(self) -> None:
         if self.ret not in {None, "FULL", "HDRS"}:

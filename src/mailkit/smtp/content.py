@@ -94,18 +94,13 @@ def suits(content: Content, options: SMTPOptions, extensions: Extensions) -> boo
 
 def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: Envelope, content: Content) -> None:
     asked = envelope.mail_parameters
-    # What is needed, by the keyword that offers it, and the message's field that asks for it.
-    needed = {
-        "SMTPUTF8": ("smtputf8", envelope.needs_smtputf8 or content.needs_smtputf8),
-        "DSN": ("dsn", envelope.needs_dsn),
-        "REQUIRETLS": ("require_tls", asked.require_tls),
-        "MT-PRIORITY": ("priority", asked.priority is not None),
-        "DELIVERBY": ("deliver_by", asked.deliver_by is not None),
-        "FUTURERELEASE": ("send_at", asked.hold_until is not None),
-        "AUTH": ("submitter", asked.submitter is not None),
-    }
-    for keyword, (feature, is_needed) in needed.items():
-        if is_needed and keyword not in extensions:
+    needed = asked.extensions
+    if envelope.needs_dsn:
+        needed = (("DSN", "dsn"), *needed)
+    if envelope.needs_smtputf8 or content.needs_smtputf8:
+        needed = (("SMTPUTF8", "smtputf8"), *needed)
+    for keyword, feature in needed:
+        if keyword not in extensions:
             raise _lacking(options, keyword, feature)
     if not suits(content, options, extensions):
         raise _lacking(options, content.body_type, content.body_type.lower())

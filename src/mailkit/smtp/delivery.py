@@ -83,7 +83,7 @@ def envelope_lines(
         ret=asked.ret,
         envid=asked.envid,
         auth=asked.submitter,
-        parameters=_other_parameters(asked),
+        parameters=_other_parameters(asked) if asked.extensions else None,
     )
     yield mail, Expected(Awaited.MAIL, transaction)
     for index, recipient in enumerate(transaction.recipients):
@@ -92,7 +92,7 @@ def envelope_lines(
         yield rcpt, Expected(Awaited.RCPT, transaction, index)
 
 
-def _other_parameters(asked: MailParameters) -> dict[str, str | None] | None:
+def _other_parameters(asked: MailParameters) -> dict[str, str | None]:
     words: dict[str, str | None] = {}
     if asked.require_tls:
         words["REQUIRETLS"] = None
@@ -102,7 +102,7 @@ def _other_parameters(asked: MailParameters) -> dict[str, str | None] | None:
         words["BY"] = f"{asked.deliver_by};{asked.deliver_by_mode}"
     if asked.hold_until is not None:
         words["HOLDUNTIL"] = asked.hold_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return words or None
+    return words
 
 
 class Delivery:

@@ -151,9 +151,11 @@ class Pool:
         """Whether a session has carried as many messages, or lived as long, as it may."""
         limits = self._limits
         mail_max = session.extensions.limits.mail_max  # RFC 9422 §4.1
-        bounds = [bound for bound in (limits.max_messages, mail_max) if bound is not None]
-        return any(session.messages + in_flight >= bound for bound in bounds) or (
-            limits.max_age is not None and self._edge.now() - session.opened_at >= limits.max_age
+        carried = session.messages + in_flight
+        return (
+            (limits.max_messages is not None and carried >= limits.max_messages)
+            or (mail_max is not None and carried >= mail_max)
+            or (limits.max_age is not None and self._edge.now() - session.opened_at >= limits.max_age)
         )
 
     def _may_serve(self, session: Session) -> bool:
