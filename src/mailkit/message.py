@@ -148,7 +148,8 @@ class Message:
             )
         if values[_DATE] is None:
             # Whole seconds, as the field has them (RFC 5322 §3.3): what is read back is equal.
-            values[_DATE] = (accept.date(date) or datetime.now(UTC)).replace(microsecond=0)
+            moment = accept.date(date) or datetime.now(UTC)
+            values[_DATE] = moment.replace(microsecond=0) if moment.microsecond else moment
         if values[_MESSAGE_ID] is None:
             # RFC 5322 §3.6.4. Unique by chance: no clock and no host name can be read out of it.
             values[_MESSAGE_ID] = accept.message_id(message_id) or f"{os.urandom(16).hex()}@{author.ascii_domain}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from mailkit.envelope import Envelope
@@ -64,7 +65,7 @@ class Post:
         retry: RetryPolicy,
         defaults: Message | None,
     ) -> None:
-        if isinstance(transport, Transport):
+        if isinstance(transport, Transport) and not isinstance(transport, type):
             self.transport: Transport = transport
         else:
             self.transport = transport_from_url(_url(transport))
@@ -73,6 +74,7 @@ class Post:
         self._defaults = defaults
         self._channels: dict[int, Channel] = {}
         self._closed = False
+        self._second = (0, datetime.fromtimestamp(0, UTC))
 
     def channel(self) -> Channel:
         """Return the channel of the transport in force; it opens with the first message."""
@@ -100,7 +102,16 @@ class Post:
         except AttributeError:
             msg = f"send takes a Message, not {type(message).__name__}: use Message(…) or Message.from_email_message(…)"
             raise MessageError(msg) from None
-        return complete(self._defaults, date=datetime.now().astimezone())
+        return complete(self._defaults, date=self._now())
+
+    def _now(self) -> datetime:
+        """Return this second, with the local offset: one object for all messages of it, whose field is written once."""
+        second = int(time.time())
+        known, moment = self._second
+        if known != second:
+            moment = datetime.fromtimestamp(second).astimezone()
+            self._second = second, moment
+        return moment
 
     async def send(self, message: Message) -> Receipt:
         """Send one message."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import BytesIO
 from secrets import token_hex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from attrs import field as attribute
 from attrs import frozen
@@ -138,7 +138,8 @@ def render(
     last = pieces[-1]
     if isinstance(last, Content) or not last.endswith(b"\r\n"):
         pieces.append(b"\r\n")  # the end of data in SMTP would add it anyway
-    segments = _joined(pieces)
+    # Only attachments are read while they are sent.
+    segments = _joined(pieces) if message.attachments else (b"".join(cast("list[bytes]", pieces)),)
     return Rendered(
         size=sum([piece.size if isinstance(piece, Content) else len(piece) for piece in segments]),
         body_type=_BODY_TYPES.get(root.encoding) or ("8BITMIME" if needs_smtputf8 else "7BIT"),
