@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.smtp.wires import Wire
 
 from mailkit import Address, ConnectError, DeliveryTimeout, ProtocolError, TLSError, TransientError
-from mailkit.edge import run_sync
+from mailkit.edge import TLSInfo, run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.secret import Secret
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.engine import Awaited, Expected
 from mailkit.smtp.options import DATA_END, SMTPOptions, Timeouts
 from mailkit.smtp.transaction import Transaction
-from tests.smtp.wires import Wire
-
 
 
 class StoppedEdge(BlockingEdge):
@@ -109,7 +108,7 @@ def test_input_that_is_nothing_to_us_is_no_input() -> None:
     ("incoming", "is_quiet"), [([], True), ([b""], False), ([b"421 bye\r\n"], False), ([b"x"], False)]
 )
 def test_a_connection_is_quiet_when_nothing_has_arrived(incoming: list[bytes], is_quiet: bool) -> None:
-    """Bytes, or an end, on a connection that awaits nothing make it unusable; looking costs nothing and reads nothing."""
+    """Bytes, or an end, where nothing is awaited make a connection unusable; looking costs and reads nothing."""
     wire = Wire(*incoming)
     assert over(wire).is_quiet is is_quiet
     assert wire.deadlines == []
@@ -126,7 +125,7 @@ def test_a_connection_that_awaits_something_is_not_quiet() -> None:
 
 
 def test_each_phase_has_its_own_deadline() -> None:
-    """A timeout that was given counts for its phase; else the mailer's counts; a message's answer gets at least a minute."""
+    """A given timeout counts for its phase, else the mailer's; the answer to a message gets at least a minute."""
     wire = Wire(b"250 ok\r\n")
     conversation = over(wire, timeouts=Timeouts(command=5.0, data_block=7.0, data_end=9.0))
     run_sync(conversation.ask(*NOOP))
@@ -224,3 +223,71 @@ def test_protected_secrets_are_masked_from_then_on() -> None:
     conversation = over(wire)
     conversation.protect([Secret("hunter2")])
     assert run_sync(conversation.ask(*NOOP)).reply.text == "hello ***"
+
+
+class Talking(Wire):
+    """A wire whose server talks while it is written to."""
+
+    def __init__(self, said: bytes, *incoming: bytes) -> None:
+        super().__init__(*incoming)
+        self._said = said
+
+    async def send(self, data: Any, *, deadline: float, meanwhile: Any = None) -> None:
+        """Hand over what is said in the middle of the write."""
+        said, self._said = self._said, b""
+        if said:
+            meanwhile(said)
+        await super().send(data, deadline=deadline)
+
+
+def test_an_answer_that_comes_during_the_write_counts() -> None:
+    """What the server says while it is written to is an answer like any other, to an earlier command or this."""
+    conversation = over(Talking(b"250 first\r\n250 second\r\n"))
+    conversation.engine.expect(*NOOP)
+    second = Expected(Awaited.RSET)
+    assert run_sync(conversation.ask(b"Y\r\n", second)).reply.text == "second"
+
+    conversation = over(Talking(b"250 first\r\n", b"250 second\r\n"))
+    conversation.engine.expect(*NOOP)
+    assert run_sync(conversation.ask(b"Y\r\n", second)).reply.text == "second"
+
+
+def test_nonsense_that_comes_during_the_write_ends_it() -> None:
+    """Nothing more is written to a server that breaks the protocol."""
+    wire = Talking(b"junk\r\n")
+    with pytest.raises(ProtocolError):
+        run_sync(over(wire).ask(*NOOP))
+    assert wire.written == []
+
+
+def test_nothing_is_pushed_to_a_server_that_takes_no_more() -> None:
+    """After a goodbye, or an end, what is queued stays unwritten, and its message is not sent."""
+    wire = Wire(b"421 4.3.2 bye\r\n")
+    conversation = over(wire)
+    conversation.engine.expect(*NOOP)
+    conversation.engine.take_outgoing()
+    transaction = Transaction([Address("bob@example.org")])
+    conversation.engine.expect(b"BDAT 0 LAST\r\n", Expected(Awaited.CONTENT, transaction))
+    transaction.commit_at = conversation.bytes_sent + conversation.engine.outgoing
+    with pytest.raises(ConnectError, match="before it had the message"):
+        run_sync(conversation.complete(transaction))
+    assert wire.written == []
+    assert [result.status for result in transaction.results(wire.bytes_sent)] == ["not_sent"]
+
+    wire = Wire(b"250 a\r\n", b"")
+    conversation = over(wire)
+    conversation.engine.expect(*NOOP)
+    with pytest.raises(ConnectError, match="closed the connection"):
+        run_sync(conversation.push())
+    assert wire.written == []
+
+
+def test_whoever_judges_the_servers_certificate_is_asked() -> None:
+    """`check_peer` sees what TLS settled on, and may refuse it."""
+    seen: list[TLSInfo] = []
+    wire = Wire()
+    run_sync(over(wire, check_peer=seen.append).start_tls())
+    assert seen == []
+    wire.tls_info = TLSInfo(version="TLSv1.3", cipher="X")
+    run_sync(over(wire, check_peer=seen.append).start_tls())
+    assert seen == [wire.tls_info]
