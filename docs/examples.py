@@ -23,8 +23,8 @@ from markdown_it import MarkdownIt
 from sybil import Example, Region, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
+from mailkit.host import is_loopback
 from mailkit.smtp import SMTP
-from mailkit.smtp.host import is_loopback
 from mailkit.testing import Mailbox
 
 if TYPE_CHECKING:

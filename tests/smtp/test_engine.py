@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mailkit.address import Address
 from mailkit.errors import ProtocolError, TLSError, TransientError
+from mailkit.redaction import Redactor
 from mailkit.secret import Secret
 from mailkit.smtp.engine import Awaited, Engine, Expected, TranscriptLine
-from mailkit.smtp.redaction import Redactor
 from mailkit.smtp.transaction import Transaction
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mailkit.errors import DeliveryError, UnsupportedFeatureError
 from mailkit.local.letter import Letter, results
-from mailkit.local.prepared import Prepared
 from mailkit.mime import render
+from mailkit.mime.prepared import Prepared
 from mailkit.transport import Channel, ServerInfo
 
 if TYPE_CHECKING:

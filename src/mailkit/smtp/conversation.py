@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailkit.errors import ConnectError, DeliveryError, DeliveryTimeout
+from mailkit.redaction import Redactor
 from mailkit.smtp import commands
 from mailkit.smtp.engine import Awaited, Engine, Expected
 from mailkit.smtp.options import DATA_END
-from mailkit.smtp.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

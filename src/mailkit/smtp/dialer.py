@@ -8,11 +8,11 @@ from attrs import evolve
 
 from mailkit.edge.records import AAAA, A
 from mailkit.errors import AuthenticationError, ConnectError, DeliveryError
+from mailkit.host import is_address
 from mailkit.proxy import connect_through
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.discovery import Discovery, ServerHost
 from mailkit.smtp.handshake import shake_hands
-from mailkit.smtp.host import is_address
 from mailkit.smtp.session import Session
 from mailkit.smtp.source_addresses import LEFT_OUT, SourceAddresses
 

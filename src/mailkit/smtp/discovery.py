@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mailkit.edge.records import MX, SRV
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError
-from mailkit.smtp.host import check_host
+from mailkit.host import check_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

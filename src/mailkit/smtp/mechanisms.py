@@ -13,8 +13,8 @@ from typing import Final, NoReturn, Protocol
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, ProtocolError
+from mailkit.redaction import printable
 from mailkit.secret import Secret
-from mailkit.smtp.replies import printable
 
 __all__ = ["CramMD5", "Credentials", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2"]
 

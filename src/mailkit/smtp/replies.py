@@ -14,6 +14,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from mailkit.redaction import printable
 from mailkit.reply import Reply
 
 __all__ = ["MAX_LINE", "MAX_LINES", "MAX_REPLY", "ReplyParser", "ReplyViolation", "printable"]
@@ -172,19 +173,3 @@ def _reply(code: int, lines: list[str]) -> Reply:
     # Every line of a multi-line reply repeats the code (RFC 2034 §4); only what differs is text.
     text = "\n".join([line[len(enhanced) + 1 :] if f"{line} ".startswith(f"{enhanced} ") else line for line in lines])
     return Reply(code, text, enhanced_code=enhanced)
-
-
-def printable(data: bytes) -> str:
-    r"""Return foreign bytes as text that is safe in a log, a terminal and an exception.
-
-    UTF-8 reads as itself (RFC 6531 §3.7.4.3 lets servers answer so), other bytes and every character that is
-    not printable (controls, ESC, bidirectional overrides, line separators) as a backslash escape.
-
-    Example:
-        >>> printable(b"caf\xc3\xa9 \xff \x1b[2J")
-        'café \\xff \\x1b[2J'
-    """
-    text = data.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -10,10 +10,10 @@ from attrs import evolve, field, fields, frozen
 
 from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
+from mailkit.host import check_host, is_address, is_loopback
 from mailkit.proxy import Proxy, proxy_from_environment
 from mailkit.secret import Secret
 from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
-from mailkit.smtp.host import check_host, is_address, is_loopback
 from mailkit.smtp.login import Login
 from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.pool import PoolLimits

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mailkit.redaction import Redactor, printable, redact
 from mailkit.secret import Secret
 from mailkit.smtp.mechanisms import Credentials, OAuthBearer, Plain, XOAuth2
-from mailkit.smtp.redaction import Redactor, redact
-from mailkit.smtp.replies import printable
 
 PASSWORD = "p/ss wörd+1%"
 

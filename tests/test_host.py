@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailkit import ConfigurationError
-from mailkit.smtp.host import check_host, is_loopback
+from mailkit.host import check_host, is_loopback
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit.errors import MessageError
-from mailkit.local import prepared
-from mailkit.local.prepared import Prepared
+from mailkit.mime import prepared
+from mailkit.mime.prepared import Prepared
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,12 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
-from mailkit.smtp.replies import printable
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mailkit.secret import Secret
 
-__all__ = ["Redactor", "redact"]
+__all__ = ["Redactor", "printable", "redact"]
 
 _MASK: Final = "***"
 
@@ -94,3 +92,19 @@ def _within_base64(value: str) -> Iterator[str]:
 
 def _pattern(form: str) -> str:
     return re.escape(form) if len(form) >= _LONG_ENOUGH else _ALONE.format(re.escape(form))
+
+
+def printable(data: bytes) -> str:
+    r"""Return foreign bytes as text that is safe in a log, a terminal and an exception.
+
+    UTF-8 reads as itself (RFC 6531 §3.7.4.3 lets servers answer so), other bytes and every character that is
+    not printable (controls, ESC, bidirectional overrides, line separators) as a backslash escape.
+
+    Example:
+        >>> printable(b"caf\xc3\xa9 \xff \x1b[2J")
+        'café \\xff \\x1b[2J'
+    """
+    text = data.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
