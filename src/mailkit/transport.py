@@ -188,6 +188,11 @@ class Channel:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
 
+    @property
+    def is_all_or_nothing(self) -> bool:
+        """Whether one refused recipient keeps a message from everybody, so that no part of them is tried again."""
+        return False
+
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message, once.
 

@@ -492,6 +492,56 @@ def test_a_receipt_that_names_nobody_is_final() -> None:
     assert trial.attempts == 1
 
 
+# -- all or nothing ----------------------------------------------------------------------------------------------------
+
+
+class AllOrNothingChannel(ScriptedChannel):
+    """A channel on which one refused recipient keeps a message from everybody."""
+
+    is_all_or_nothing = True
+
+
+def _all_or_nothing(*acts: Scripted, **policy: Any) -> Trial:
+    trial = Trial(_all_accepted, **policy)
+    trial.inner = AllOrNothingChannel(trial.edge, *acts)
+    trial.channel = RetryChannel(trial.inner, trial.policy, trial.edge)
+    return trial
+
+
+def test_all_or_nothing_sends_nothing_to_the_others_of_one_who_was_rejected() -> None:
+    """Where all are to get a message or nobody, it is not tried again for some when one was rejected."""
+    refusal = RejectedError("no", recipients=[_result(ANN, "rejected", code=550), _result(BOB, "not_sent")])
+    trial = _all_or_nothing(refusal, _all_accepted)
+    error = trial.fail(ANN, BOB)
+    assert [(result.address, result.status) for result in error.recipients] == [(ANN, "rejected"), (BOB, "not_sent")]
+    assert trial.attempts == 1
+
+
+def test_all_or_nothing_does_not_go_on_without_one_who_is_to_be_left_alone() -> None:
+    """Where all are to get a message or nobody, a wish to wait beyond the deadline ends it for all."""
+    greylisted = _result(ANN, "deferred", code=450, retry_after=300.0)
+    trial = _all_or_nothing(TransientError("later", recipients=[greylisted, _result(BOB, "not_sent")]), _all_accepted)
+    trial.fail(ANN, BOB)
+    assert trial.attempts == 1
+
+
+def test_all_or_nothing_tries_all_of_them_again() -> None:
+    """Where all are to get a message or nobody, it is tried again for all when nobody was rejected."""
+    deferral = TransientError("later", recipients=[_result(ANN, "deferred", code=450), _result(BOB, "not_sent")])
+    trial = _all_or_nothing(deferral, _all_accepted)
+    assert len(trial.send(ANN, BOB).accepted) == 2
+    assert trial.inner.asked == [(ANN, BOB), (ANN, BOB)]
+
+
+def test_all_or_nothing_goes_on_for_one_whom_the_others_were_not_kept_for() -> None:
+    """Where the others have got a message all the same (LMTP answers for each), the rest is tried again."""
+    half = _receipt(_result(ANN, "accepted", code=250), _result(BOB, "deferred", code=450))
+    trial = _all_or_nothing(half, _all_accepted)
+    assert len(trial.send(ANN, BOB).accepted) == 2
+    assert trial.inner.asked == [(ANN, BOB), (BOB,)]
+    assert trial.channel.is_all_or_nothing
+
+
 # -- doubts ------------------------------------------------------------------------------------------------------------
 
 

@@ -27,9 +27,13 @@ class Attempts:
         envelope: Who gets the message.
         policy: How often to try.
         started: When the first attempt began, on the edge's clock.
+        all_or_nothing: Whether the message goes to all of its recipients or to none.
     """
 
-    def __init__(self, envelope: Envelope, policy: RetryPolicy, started: float) -> None:
+    def __init__(
+        self, envelope: Envelope, policy: RetryPolicy, started: float, *, all_or_nothing: bool = False
+    ) -> None:
+        self._all_or_nothing = all_or_nothing
         self._envelope = envelope
         self._policy = policy
         self._started = started
@@ -81,6 +85,8 @@ class Attempts:
         # Whoever asked to be left alone for longer than there is time is left alone.
         floors = {path: self._results[path.addr_spec].retry_after or 0.0 for path in undecided}
         paths = tuple(path for path in undecided if floors[path] <= remaining)
+        if self._all_or_nothing and self._leaves_out_somebody(paths):
+            return None
         wait = self._policy.wait or _full_jitter()
         pause = max(float(wait(state)), self._floor(), *(floors[path] for path in paths))
         state.upcoming_sleep = pause
@@ -90,6 +96,10 @@ class Attempts:
         self._waited += pause
         self._asked = paths
         return evolve(self._envelope, rcpt_to=paths)
+
+    def _leaves_out_somebody(self, paths: tuple[Address, ...]) -> bool:
+        others = (path for path in self._envelope.rcpt_to if path not in paths)
+        return any(self._results[path.addr_spec].status != "accepted" for path in others)
 
     def _floor(self) -> float:
         """Return how long the server wants to be left alone by everybody, not only by some recipients."""

@@ -105,6 +105,14 @@ class RetryChannel(Channel):
         self._policy = policy
         self._edge = edge
 
+    @property
+    def is_all_or_nothing(self) -> bool:
+        """As of the channel that is tried."""
+        return self._channel.is_all_or_nothing
+
+    def _attempts(self, envelope: Envelope, started: float) -> Attempts:
+        return Attempts(envelope, self._policy, started, all_or_nothing=self.is_all_or_nothing)
+
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message, trying again for the recipients that are still undecided."""
         return await self._persist(envelope, lambda rest: self._channel.send(message, rest))
@@ -157,7 +165,7 @@ class RetryChannel(Channel):
         if _is_complete(ended) or not isinstance(ended, Receipt | DeliveryError):
             return None
         now = self._edge.now()
-        attempts = Attempts(Envelope.from_message(outcome.message), self._policy, now)
+        attempts = self._attempts(Envelope.from_message(outcome.message), now)
         return None if attempts.enter(ended, now) is None else ended
 
     async def _reconsider(self, outcome: Outcome) -> Outcome:
@@ -191,7 +199,7 @@ class RetryChannel(Channel):
         latest = first or await _attempt(deliver, envelope)
         if _is_complete(latest):  # by far the most common end, which costs nothing beyond this
             return latest
-        attempts = Attempts(envelope, self._policy, started)
+        attempts = self._attempts(envelope, started)
         while (rest := attempts.enter(latest, self._edge.now())) is not None:
             try:
                 await self._edge.sleep(attempts.pause)

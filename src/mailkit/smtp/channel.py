@@ -54,6 +54,11 @@ class SMTPChannel(Channel):
         # What the server said last. Before it said anything, a message is written so that every server can take it.
         self._extensions = Extensions.none()
 
+    @property
+    def is_all_or_nothing(self) -> bool:
+        """Whether one refused recipient keeps a message from everybody."""
+        return self._options.recipients == "all"
+
     async def _connect(self) -> Session:
         session = await self._dialer.dial()
         self._extensions = session.extensions
