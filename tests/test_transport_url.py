@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
-from mailkit.transport_url import TransportURL, seconds, switch, whole
+from mailkit.transport_url import TransportURL, rate, seconds, switch, whole
 
 PASSWORD = "hunter2"
 
@@ -169,10 +169,17 @@ def test_neither_str_nor_repr_show_credentials() -> None:
 
 def test_parameters_are_read_by_their_functions() -> None:
     """A dash in a name is as good as an underscore; what is absent is left out."""
-    url = TransportURL.parse("smtp://mx.test?ca-file=/etc/ca.pem&timeout=2.5&max_messages=10&pipelining=off")
-    known = {"ca_file": str, "timeout": seconds, "max_messages": whole, "pipelining": switch, "ehlo_name": str}
+    url = TransportURL.parse("smtp://mx.test?ca-file=/etc/ca.pem&timeout=2.5&max_messages=10&pipelining=off&r=0.5")
+    known = {
+        "r": rate,
+        "ca_file": str,
+        "timeout": seconds,
+        "max_messages": whole,
+        "pipelining": switch,
+        "ehlo_name": str,
+    }
     assert url.parameters(**known) == {
-        "ca_file": "/etc/ca.pem", "timeout": 2.5, "max_messages": 10, "pipelining": False,
+        "ca_file": "/etc/ca.pem", "timeout": 2.5, "max_messages": 10, "pipelining": False, "r": 0.5,
     }  # fmt: skip
 
 
@@ -196,6 +203,7 @@ def test_a_repeated_parameter_is_refused(text: str) -> None:
     ("read", "text", "wanted"),
     [
         *((seconds, text, "a positive number of seconds") for text in ("0", "-1", "nan", "inf", "x", "")),
+        *((rate, text, "a positive number a second") for text in ("0", "-1", "nan", "inf", "x", "")),
         *((whole, text, "a positive whole number") for text in ("0", "-1", "1.5", "²", "٣", "9" * 5000, "")),
         *((switch, text, "on or off") for text in ("true", "1", "")),
         (lambda text: {}[text], "x", "valid"),
