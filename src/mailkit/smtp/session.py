@@ -38,6 +38,10 @@ class Session:
         self.conversation = conversation
         self.needs_reset = False
         self.handshake = handshake
+        self.extensions: Extensions = handshake.extensions
+        # Whether commands may go together, and whether content goes by BDAT.
+        self.pipelining: bool = self.extensions.pipelining and self.options.pipelining
+        self.chunking: bool = self.extensions.chunking and self.options.chunking
         self.messages: int = 0
         self.is_reused: bool = False  # it has lain idle in the pool
         self.opened_at: float = conversation.edge.now()
@@ -48,21 +52,6 @@ class Session:
     def options(self) -> SMTPOptions:
         """What the transport was told."""
         return self.conversation.options
-
-    @property
-    def extensions(self) -> Extensions:
-        """What the server offers."""
-        return self.handshake.extensions
-
-    @property
-    def pipelining(self) -> bool:
-        """Whether commands may go together."""
-        return self.extensions.pipelining and self.options.pipelining
-
-    @property
-    def chunking(self) -> bool:
-        """Whether content goes by BDAT."""
-        return self.extensions.chunking and self.options.chunking
 
     @property
     def is_doubtful(self) -> bool:
