@@ -92,15 +92,16 @@ class Dialer:
     async def _connect(self, host: ServerHost, deadline: float) -> Stream:
         if self._server.unix_path is not None:
             return await self._edge.connect_unix(self._server.unix_path, deadline=deadline)
-        for others in reversed(range(self._sources.most)):
+        choices = self._sources.most
+        while True:
             sources = self._sources.choose()
             try:
                 return await self._connect_from(sources, host, deadline)
             except DeliveryError as error:
                 self._sources.note_failure(sources)
-                if error.phase != BIND or not others:
+                choices -= 1
+                if error.phase != BIND or not choices:
                     raise
-        raise AssertionError("there is at least one choice")  # pragma: no cover
 
     async def _connect_from(self, sources: tuple[str, ...], host: ServerHost, deadline: float) -> Stream:
         if self._proxy is not None:
