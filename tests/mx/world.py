@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailkit import DeliveryError, Envelope, MailkitError, Message, Receipt
 from mailkit.errors import ConfigurationError
@@ -14,6 +18,7 @@ from mailkit.smtp import Timeouts
 from mailkit.testing import SMTPServer
 from tests.colours import make_edge, run_in
 from tests.mx.name_server import NameServer
+from tests.mx.policy_server import PolicyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from mailkit import Outcome
     from tests.colours import Colour
 
-__all__ = ["World", "letter", "statuses"]
+__all__ = ["BOB", "EVE", "IDA", "World", "letter", "statuses", "tlsa"]
 
 BOB, EVE, IDA = "bob@example.org", "eve@example.net", "ida@example.edu"
 
@@ -36,6 +41,17 @@ def statuses(result: Receipt | MailkitError) -> list[str]:
     """Return what became of each recipient."""
     assert isinstance(result, Receipt | DeliveryError)
     return [each.status for each in result.recipients]
+
+
+def tlsa(certificate: bytes, *, usage: int = 3, selector: int = 1, matching: int = 1) -> str:
+    """Return the TLSA record for the first certificate of a PEM chain."""
+    found = x509.load_pem_x509_certificate(certificate)
+    if selector:
+        data = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        data = found.public_bytes(Encoding.DER)
+    digest = {0: data, 1: hashlib.sha256(data).digest(), 2: hashlib.sha512(data).digest()}[matching]
+    return f"{usage} {selector} {matching} {digest.hex()}"
 
 
 class World:
@@ -57,6 +73,7 @@ class World:
     def __exit__(self, *_: object) -> None:
         if self.channel is not None:
             run_in(self.colour, self.channel.close)
+        run_in(self.colour, self.edge.close)
         self._exit.close()
 
     def server(self, name: str, *, host: str | None = None, **options: Any) -> SMTPServer:
@@ -80,6 +97,30 @@ class World:
     def domain(self, name: str, *hosts: str) -> None:
         """Publish the mail exchangers of a domain, the first one preferred."""
         self.dns.add(name, "MX", *(f"{number * 10} {host}." for number, host in enumerate(hosts, 1)))
+
+    def tlsa(self, name: str, *records: str) -> None:
+        """Publish TLSA records for a mail exchanger."""
+        self.dns.add(f"_{self.port}._tcp.{name}", "TLSA", *records)
+
+    def policy(self, domain: str, mx: str, *, mode: str = "enforce", max_age: int = 86400) -> PolicyServer:
+        """Publish an MTA-STS policy. Its host's name leads to loopback, whatever the system's resolver says."""
+        self.dns.add(f"_mta-sts.{domain}", "TXT", '"v=STSv1; id=1;"')
+        server = self._exit.enter_context(PolicyServer(f"mta-sts.{domain}"))
+        server.publish(mx, mode=mode, max_age=max_age)
+        connect = self.edge.connect_tcp
+
+        def redirected(host: str, port: int, **options: Any) -> Any:
+            if (host, port) == (f"mta-sts.{domain}", 443):
+                return connect("127.0.0.1", server.port, **options)
+            return connect(host, port, **options)
+
+        self.edge.connect_tcp = redirected  # type: ignore[assignment, method-assign]
+        return server
+
+    def later(self, seconds: float) -> None:
+        """Turn the clock on."""
+        now = self.edge.now
+        self.edge.now = lambda: now() + seconds  # type: ignore[method-assign]
 
     def open(self, *, draw: Any = None, **options: Any) -> MXChannel:
         """Open the channel, once."""

@@ -168,7 +168,7 @@ def _route(domain: str, answer: Answer[MX]) -> Route | Unroutable:
         return Unroutable(enhanced_code="5.1.2", why=f"there is no domain {domain}: check how it is spelled")
     if not answer.records:
         return Route(exchangers=(MX(0, domain),), is_implicit=True, authenticated=answer.authenticated)
-    hosts = tuple(record for record in answer.records if record.exchange != NOBODY)
+    hosts = tuple(MX(each.preference, each.exchange.lower()) for each in answer.records if each.exchange != NOBODY)
     if not hosts:
         return Unroutable(enhanced_code="5.1.10", why=f"{domain} says that it takes no mail (null MX, RFC 7505)")
     return Route(exchangers=hosts, is_implicit=False, authenticated=answer.authenticated)
