@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import dns.flags
 import dns.message
@@ -60,7 +60,7 @@ class NameServer:
         """Return how many questions for a kind of record were asked."""
         return sum(each == kind for _, each in self.asked)
 
-    def __enter__(self) -> NameServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mailkit.testing.certificates import make_certificate
 
@@ -51,7 +51,7 @@ class PolicyServer:
         shared = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 shared.requests.append((self.headers["Host"], self.path))
                 self.send_response(shared.status)
                 for name, value in shared.headers.items():
@@ -65,7 +65,7 @@ class PolicyServer:
 
         return Handler
 
-    def __enter__(self) -> PolicyServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from tests.colours import run_in
+from tests.mx.world import BOB, EVE, IDA, World, letter, statuses
 
 from mailkit import (
     ConnectError,
@@ -23,8 +25,6 @@ from mailkit import (
 from mailkit.attachment import Attachment
 from mailkit.mx import DirectMX
 from mailkit.testing import Disconnect, Stall
-from tests.colours import run_in
-from tests.mx.world import BOB, EVE, IDA, World, letter, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.mx.world import BOB, World, letter, statuses
 
 from mailkit import ConnectError, DeliveryTimeout, Envelope, RejectedError, TransientError, UnsupportedFeatureError
 from mailkit.testing import CloseAfter, Disconnect
-from tests.mx.world import BOB, World, letter, statuses
 
 
 def two_hosts(world: World, *preferences: int, **options: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.colours import make_edge, run_in
+from tests.mx.name_server import NameServer
+from tests.mx.policy_server import PolicyServer
 
 from mailkit import DeliveryError, Envelope, MailkitError, Message, Receipt
 from mailkit.errors import ConfigurationError
@@ -16,15 +19,13 @@ from mailkit.mx.channel import MXChannel
 from mailkit.mx.network import Network
 from mailkit.smtp import Timeouts
 from mailkit.testing import SMTPServer
-from tests.colours import make_edge, run_in
-from tests.mx.name_server import NameServer
-from tests.mx.policy_server import PolicyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from mailkit import Outcome
     from tests.colours import Colour
+
+    from mailkit import Outcome
 
 __all__ = ["BOB", "EVE", "IDA", "World", "letter", "statuses", "tlsa"]
 
@@ -60,13 +61,16 @@ class World:
     def __init__(self, colour: Colour = "blocking", *, timeout: float = 5.0) -> None:
         self.colour: Colour = colour
         self.edge = make_edge(colour, timeout)
+        self._ahead = 0.0
+        now = self.edge.now
+        self.edge.now = lambda: now() + self._ahead  # type: ignore[method-assign]
         self.dns = NameServer()
         self.port = 0
         self.servers: list[SMTPServer] = []
         self.channel: MXChannel | None = None
         self._exit = contextlib.ExitStack()
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         self._exit.enter_context(self.dns)
         return self
 
@@ -119,8 +123,7 @@ class World:
 
     def later(self, seconds: float) -> None:
         """Turn the clock on."""
-        now = self.edge.now
-        self.edge.now = lambda: now() + seconds  # type: ignore[method-assign]
+        self._ahead += seconds
 
     def open(self, *, draw: Any = None, **options: Any) -> MXChannel:
         """Open the channel, once."""
