@@ -17,6 +17,7 @@ from .dovecot import Dovecot
 from .opensmtpd import OpenSMTPD
 from .postfix import Postfix
 from .processes import Guard, MissingServerError, free_ports
+from .proxy_programs import MicroSocks, TinyProxy
 from .smtp_sink import SmtpSink
 
 if TYPE_CHECKING:
@@ -138,6 +139,22 @@ def smtp_sink(server_folder: Path) -> Iterator[Callable[..., SmtpSink]]:
     yield start
     for sink in sinks:
         sink.stop()
+
+
+@pytest.fixture(scope="session", params=[MicroSocks, TinyProxy])
+def proxy(
+    request: pytest.FixtureRequest, server_folder: Path, pytestconfig: pytest.Config
+) -> Iterator[MicroSocks | TinyProxy]:
+    """A real proxy, of each kind."""
+    folder = server_folder / "proxies"
+    folder.mkdir(exist_ok=True)
+    try:
+        program = request.param(folder)
+    except MissingServerError as missing:
+        _do_without(missing)
+    pytestconfig.stash[_LOGS].append(program.log)
+    yield program
+    program.stop()
 
 
 @pytest.fixture(params=COLOURS)

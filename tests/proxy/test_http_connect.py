@@ -91,13 +91,16 @@ def test_each_refusal_says_who_may_retry(status: int, cause: Cause) -> None:
     assert "YWRh" not in str(error)
 
 
+@pytest.mark.parametrize("status", [401, 407])
 @pytest.mark.parametrize(
     ("credentials", "says"), [(None, "wants credentials"), (CREDENTIALS, "refused the credentials")]
 )
-def test_407_is_an_authentication_error(credentials: tuple[Secret, Secret] | None, says: str) -> None:
+def test_401_and_407_are_authentication_errors(
+    credentials: tuple[Secret, Secret] | None, says: str, status: int
+) -> None:
     """Nobody tries again before a setting was changed."""
     with pytest.raises(AuthenticationError, match=says) as caught:
-        replay(http_connect("mx.test", 25, credentials), [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"])
+        replay(http_connect("mx.test", 25, credentials), [b"HTTP/1.1 %d Who are you\r\n\r\n" % status])
     assert (caught.value.cause, caught.value.phase) == ("configuration", "proxy")
 
 

@@ -23,6 +23,9 @@ PHASE: Final = "proxy"
 MAX_HEAD: Final = 16 * 1024
 """Octets of status line and header fields, those of interim responses included; servers allow clients 8 to 16 KiB."""
 
+UNAUTHENTICATED: Final = frozenset({401, 407})
+"""407 says so (RFC 9110 §15.5.8); tinyproxy says 401, which to a CONNECT can only be about the proxy itself."""
+
 _BEGINNING: Final = b"HTTP/1."
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?: [^\0\r\n]*)?\r?\n")
 # RFC 9112 §2.2: a bare LF may be taken for a line's end.
@@ -108,9 +111,9 @@ def _response(buffer: bytearray, limit: int) -> Generator[bytes, bytes, tuple[in
 
 def _refused(where: str, status: int, *, has_credentials: bool) -> ConnectError | AuthenticationError:
     # What else it wrote is not shown: proxies repeat what they were sent.
-    if status == 407:
+    if status in UNAUTHENTICATED:
         what = "refused the credentials" if has_credentials else "wants credentials"
-        return AuthenticationError(f"it {what} (HTTP status 407); check the proxy's URL", phase=PHASE)
+        return AuthenticationError(f"it {what} (HTTP status {status}); check the proxy's URL", phase=PHASE)
     cause = _CAUSES.get(status) or _CLASSES[status // 100]
     advice = "try again later" if cause in {"transient", "throttled"} else "check what it allows, or use another proxy"
     return ConnectError(
