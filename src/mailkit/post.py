@@ -9,10 +9,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.policies.retry import RetryChannel
-from mailkit.receipt import Outcome, Progress
 from mailkit.transport import Transport
 from mailkit.url import transport_from_url
 
@@ -21,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.policies.retry import RetryPolicy
-    from mailkit.receipt import Receipt
+    from mailkit.receipt import Outcome, Progress, Receipt
     from mailkit.transport import Channel, ServerInfo
 
 __all__ = ["Post", "override_transport"]
@@ -115,6 +114,8 @@ class Post:
 
     async def send(self, message: Message) -> Receipt:
         """Send one message."""
+        from mailkit.envelope import Envelope  # what only sending needs is no cost of making a mailer
+
         channel = self.channel()
         completed = self.complete(message)
         return await channel.send(completed, Envelope.from_message(completed))
@@ -131,6 +132,8 @@ class Post:
         on_progress: Callable[[Progress], object] | None,
     ) -> AsyncGenerator[Outcome, None]:
         """Send a stream of messages; yield one outcome for each, in order."""
+        from mailkit.receipt import Outcome, Progress
+
         given: deque[Message] = deque()
 
         async def completed() -> AsyncGenerator[Message | Outcome, None]:

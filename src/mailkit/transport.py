@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import fields, frozen
 
-from mailkit.envelope import Envelope
 from mailkit.errors import MailkitError, UnsupportedFeatureError
-from mailkit.receipt import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.receipt import Receipt
+    from mailkit.receipt import Outcome, Receipt
 
 __all__ = ["Capabilities", "Channel", "ServerInfo", "Transport"]
 
@@ -213,6 +212,9 @@ class Channel:
 
         What was found wrong with a message before it came here comes as its outcome, and is passed on in its place.
         """
+        from mailkit.envelope import Envelope
+        from mailkit.receipt import Outcome
+
         async for message in messages:
             if isinstance(message, Outcome):
                 yield message

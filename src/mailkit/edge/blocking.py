@@ -12,7 +12,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailkit.edge.base import run_sync
-from mailkit.edge.connect import connect_tcp, connect_unix
 from mailkit.edge.http_clients import BlockingClients
 from mailkit.edge.readiness import ready
 from mailkit.edge.slots import FairSlots
@@ -65,6 +64,8 @@ class BlockingEdge:
         addresses: Sequence[str] = (),
     ) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of the host's addresses that answers."""
+        from mailkit.edge.connect import connect_tcp
+
         return connect_tcp(
             self._waiter,
             self._contexts,
@@ -85,6 +86,8 @@ class BlockingEdge:
 
     def connect_unix(self, path: Path, *, deadline: float) -> Coroutine[Any, Any, Stream]:
         """Connect to a UNIX domain socket."""
+        from mailkit.edge.connect import connect_unix
+
         return connect_unix(self._waiter, self._contexts, path, deadline=deadline)
 
     def fetch(self, request: Request, *, deadline: float) -> Coroutine[Any, Any, Response]:

@@ -9,13 +9,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mailkit.edge.base import run_sync
-from mailkit.edge.http_exchange import Exchange
 from mailkit.errors import DeliveryTimeout
 
 if TYPE_CHECKING:
     from mailkit.edge.base import TLS, Edge
     from mailkit.edge.http import Request, Response
     from mailkit.edge.http_client import BlockingClient, TaskClient
+    from mailkit.edge.http_exchange import Exchange
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["BlockingClients", "TaskClients"]
@@ -38,6 +38,8 @@ class BlockingClients:
 
     async def fetch(self, request: Request, deadline: float) -> Response:
         """See :meth:`mailkit.edge.base.Edge.fetch`."""
+        from mailkit.edge.http_exchange import Exchange
+
         client = self._client(request.tls)
         exchange = Exchange(request)
         now = self._edge.now()
@@ -93,6 +95,8 @@ class TaskClients:
 
     async def fetch(self, request: Request, deadline: float) -> Response:
         """See :meth:`mailkit.edge.base.Edge.fetch`."""
+        from mailkit.edge.http_exchange import Exchange
+
         client = await self._client(request.tls)
         exchange = Exchange(request)
         now = self._edge.now()

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
 
 from attrs import field, frozen
 
-from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
-from mailkit.policies.attempts import Attempts
-from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Channel
 
 if TYPE_CHECKING:
@@ -28,8 +25,10 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
     from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.receipt import Status
+    from mailkit.policies.attempts import Attempts
+    from mailkit.receipt import Outcome, Receipt, Status
     from mailkit.transport import ServerInfo
 
 __all__ = ["RetryChannel", "RetryPolicy"]
@@ -111,6 +110,8 @@ class RetryChannel(Channel):
         return self._channel.is_all_or_nothing
 
     def _attempts(self, envelope: Envelope, started: float) -> Attempts:
+        from mailkit.policies.attempts import Attempts
+
         return Attempts(envelope, self._policy, started, all_or_nothing=self.is_all_or_nothing)
 
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
@@ -161,6 +162,9 @@ class RetryChannel(Channel):
 
     def _unfinished(self, outcome: Outcome) -> Receipt | DeliveryError | None:
         """Return how a message ended, if the policy would try again for somebody."""
+        from mailkit.envelope import Envelope
+        from mailkit.receipt import Receipt
+
         ended = outcome.receipt or outcome.error
         if _is_complete(ended) or not isinstance(ended, Receipt | DeliveryError):
             return None
@@ -169,6 +173,9 @@ class RetryChannel(Channel):
         return None if attempts.enter(ended, now) is None else ended
 
     async def _reconsider(self, outcome: Outcome) -> Outcome:
+        from mailkit.envelope import Envelope
+        from mailkit.receipt import Outcome
+
         message, ended = outcome.message, self._unfinished(outcome)
         if ended is None:
             return outcome
@@ -221,6 +228,8 @@ async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: 
 
 
 def _is_complete(ended: object) -> TypeGuard[Receipt]:
+    from mailkit.receipt import Receipt
+
     return isinstance(ended, Receipt) and all(result.status == "accepted" for result in ended.recipients)
 
 

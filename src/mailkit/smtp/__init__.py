@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from mailkit.smtp.engine import TranscriptLine
-from mailkit.smtp.options import Timeouts
-from mailkit.smtp.pool import PoolLimits
-from mailkit.smtp.transport import SMTP
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailkit.smtp.engine import TranscriptLine
+    from mailkit.smtp.options import Timeouts
+    from mailkit.smtp.pool import PoolLimits
+    from mailkit.smtp.transport import SMTP
 
 __all__ = ["SMTP", "PoolLimits", "Timeouts", "TranscriptLine"]
+
+_HOMES = {"SMTP": "transport", "PoolLimits": "pool", "Timeouts": "options", "TranscriptLine": "engine"}
+
+
+if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for, then keep it (PEP 562)."""
+        from importlib import import_module
+
+        if name not in _HOMES:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,6 @@ A mechanism is fed decoded challenges and gives undecoded responses; base64, cou
 
 from __future__ import annotations
 
-import hmac
 import re
 from typing import Final, NoReturn, Protocol
 
@@ -185,6 +184,8 @@ class CramMD5(_OneWay):
         """Return the user name and the keyed hash."""
         self._next(1)
         try:
+            import hmac  # as slow to import as all of the other mechanisms together
+
             digest = hmac.new(self._credentials.password_bytes, challenge, "md5").hexdigest()
         except ValueError:
             raise ConfigurationError(

@@ -11,7 +11,6 @@ from attrs import evolve, field, fields, frozen
 from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
 from mailkit.host import check_host, is_address, is_loopback
-from mailkit.proxy import Proxy, proxy_from_environment
 from mailkit.secret import Secret
 from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
 from mailkit.smtp.login import Login
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from mailkit.edge import Edge
     from mailkit.edge.records import NameServers
+    from mailkit.proxy import Proxy
     from mailkit.smtp.channel import SMTPChannel
     from mailkit.smtp.discovery import Discover
     from mailkit.smtp.engine import TranscriptLine
@@ -53,6 +53,8 @@ def _token(value: str | Secret | TokenSource | None) -> Secret | TokenSource | N
 
 def _proxy(value: str | Proxy | None) -> Proxy | Literal["environment"] | None:
     if isinstance(value, str):
+        from mailkit.proxy import Proxy
+
         return "environment" if value == "environment" else Proxy.parse(value)
     return value
 
@@ -237,7 +239,11 @@ class SMTP:
     @property
     def effective_proxy(self) -> Proxy | None:
         """The proxy in force."""
-        return proxy_from_environment(self.host) if self.proxy == "environment" else self.proxy
+        if self.proxy == "environment":
+            from mailkit.proxy import proxy_from_environment
+
+            return proxy_from_environment(self.host)
+        return self.proxy
 
     @property
     def _stays_here(self) -> bool:
