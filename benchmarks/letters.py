@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["AUTHOR", "AUTHOR_NAME", "Letter", "letters"]
+__all__ = ["AUTHOR", "AUTHOR_NAME", "Letter", "endless_letters", "letters"]
 
 AUTHOR = "zoe@example.com"
 AUTHOR_NAME = "Zoë Müller"
@@ -52,17 +54,23 @@ class Letter:
 
 
 def letters(
-    count: int, *, recipients: int = 1, attachment: bytes | Path | None = None, alike: bool = False
+    number: int, *, recipients: int = 1, attachment: bytes | Path | None = None, alike: bool = False
 ) -> list[Letter]:
     """Return letters.
 
     Args:
-        count: How many.
+        number: How many.
         recipients: How many recipients each has.
         attachment: What goes along.
         alike: Whether they are all the same, so that whoever remembers what it has written gains by it.
     """
-    return [_letter(0 if alike else number, recipients, attachment) for number in range(count)]
+    return [_letter(0 if alike else index, recipients, attachment) for index in range(number)]
+
+
+def endless_letters() -> Iterator[Letter]:
+    """Yield letters to one recipient each, no two alike, without end."""
+    for number in count():
+        yield _letter(number, 1, None)
 
 
 def _letter(number: int, recipients: int, attachment: bytes | Path | None) -> Letter:

@@ -40,3 +40,9 @@ def test_an_smtp_mailer_loads_no_http_client() -> None:
     """Building a Mailer for an SMTP URL leaves httpx, tenacity and email_validator for their first use."""
     loaded = _top_level_modules_after("from mailkit import Mailer\nMailer('smtp://mail.example.com')")
     assert not loaded & _HEAVY_FOR_SMTP
+
+
+def test_an_smtp_mailer_loads_nothing_that_only_sending_needs() -> None:
+    """Building a Mailer for an SMTP URL, credentials included, leaves sockets, TLS and hashes for the first message."""
+    loaded = _top_level_modules_after("from mailkit import Mailer\nMailer('smtp://ada:secret@mail.example.com')")
+    assert not loaded & {"email", "hashlib", "hmac", "selectors", "socket", "ssl"}
