@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.edge.records import NameServers
+    from mailkit.proxy import Proxy
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.options import Timeouts
     from mailkit.smtp.pool import PoolLimits
     from mailkit.smtp.transport import SMTP
 
-__all__ = ["SMTP", "PoolLimits", "Timeouts", "TranscriptLine"]
+__all__ = ["SMTP", "NameServers", "PoolLimits", "Proxy", "Timeouts", "TranscriptLine"]
 
-_HOMES = {"SMTP": "transport", "PoolLimits": "pool", "Timeouts": "options", "TranscriptLine": "engine"}
+_HOMES = {
+    "SMTP": "mailkit.smtp.transport",
+    "NameServers": "mailkit.edge.records",
+    "PoolLimits": "mailkit.smtp.pool",
+    "Proxy": "mailkit.proxy",
+    "Timeouts": "mailkit.smtp.options",
+    "TranscriptLine": "mailkit.smtp.engine",
+}
 
 
 if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
@@ -24,7 +33,7 @@ if not TYPE_CHECKING:  # a type checker that saw this would believe every misspe
         if name not in _HOMES:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
 
 
