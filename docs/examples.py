@@ -24,6 +24,7 @@ from sybil import Example, Region, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 from mailkit.host import is_loopback
+from mailkit.mx import DirectMX
 from mailkit.smtp import SMTP
 from mailkit.testing import Mailbox
 
@@ -84,22 +85,28 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     return folder
 
 
+_STAYS_HERE: dict[Any, Callable[[Any], bool]] = {
+    SMTP: lambda smtp: smtp.unix_path is not None or (smtp.discover is None and is_loopback(smtp.host)),
+    DirectMX: lambda direct: direct.private_networks,  # with name servers of its own, on loopback
+}
+
+
 @pytest.fixture(autouse=True)
 def _nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is sent to hosts elsewhere in a mailbox, and fail whatever would reach them all the same."""
     monkeypatch.delenv("MAILKIT_URL", raising=False)
-    elsewhere, really_open, really_connect = Mailbox(), SMTP.open, socket.socket.connect
+    elsewhere, really_connect = Mailbox(), socket.socket.connect
 
-    def open_here(self: SMTP, edge: Any) -> Any:
-        stays = self.unix_path is not None or (self.discover is None and is_loopback(self.host))
-        return really_open(self, edge) if stays else elsewhere.open(edge)
+    def opening(really_open: Any, stays_here: Callable[[Any], bool]) -> Any:
+        return lambda self, edge: really_open(self, edge) if stays_here(self) else elsewhere.open(edge)
 
     def connect_here(self: socket.socket, address: Any) -> None:
         is_path = isinstance(address, str | bytes)
         assert is_path or is_loopback(address[0]), f"An example connects to {address!r}, beyond loopback."
         really_connect(self, address)
 
-    monkeypatch.setattr(SMTP, "open", open_here)
+    for transport, stays_here in _STAYS_HERE.items():
+        monkeypatch.setattr(transport, "open", opening(transport.open, stays_here))
     monkeypatch.setattr(socket.socket, "connect", connect_here)
 
 
