@@ -88,6 +88,8 @@ class RateLimit:
             push: Writes what was collected: it need not wait as well.
             drain: Waits until that is answered too, where there is time.
         """
+        if not self._bounds:
+            return
         turn = await self.reserve(recipients)
         pause = turn - self._edge.now()
         if pause > 0:

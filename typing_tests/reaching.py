@@ -1,0 +1,36 @@
+"""Reaching SMTP servers: proxies, several source addresses and hosts, name servers, rates."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_type
+
+from mailkit.edge import TLS
+from mailkit.smtp import SMTP, NameServers, PoolLimits, Proxy
+
+
+def a_proxy_is_a_url_or_a_value() -> None:
+    proxy = Proxy.parse("socks5://user:secret@127.0.0.1:1080")
+    assert_type(proxy, Proxy)
+    assert_type(proxy.effective_port, int)
+    Proxy(scheme="https", host="proxy.example.com", port=3128, username="ada", password="secret", tls=TLS())
+    SMTP("mail.example.com", proxy=proxy)
+    SMTP("mail.example.com", proxy="http://127.0.0.1:3128")
+    assert_type(SMTP("mail.example.com", proxy="environment").proxy, Proxy | Literal["environment"] | None)
+    assert_type(SMTP("mail.example.com").effective_proxy, Proxy | None)
+
+
+def source_addresses_are_one_or_several() -> None:
+    SMTP("mail.example.com", source_address="192.0.2.1")
+    SMTP("mail.example.com", source_address=["192.0.2.1", "2001:db8::1"])
+    SMTP("mail.example.com", source_address=(each for each in ("192.0.2.1",)))
+    assert_type(SMTP("mail.example.com", source_address=None).source_address, str | tuple[str, ...] | None)
+
+
+def hosts_are_found_in_dns() -> None:
+    SMTP("example.com", discover="srv")
+    SMTP("example.com", discover="mx", name_servers=NameServers([("127.0.0.1", 53)], validating=True))
+    SMTP("example.com", discover="dns")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def rates_are_limits_of_the_pool() -> None:
+    SMTP("mail.example.com", pool=PoolLimits(messages_per_second=0.5, recipients_per_second=100))
