@@ -122,6 +122,8 @@ class DeliveryError(MailkitError):
         transport: The transport's name, without secrets.
         attempts: How many times delivery was tried.
         message_id: The Message-ID, without angle brackets.
+        idempotent: Whether an idempotency key went along that the other side honours, so that sending the same message
+            again cannot duplicate it even where the outcome is unknown.
     """
 
     default_outcome: ClassVar[DeliveryOutcome] = "not_sent"
@@ -140,6 +142,7 @@ class DeliveryError(MailkitError):
         transport: str | None = None,
         attempts: int = 1,
         message_id: str | None = None,
+        idempotent: bool = False,
     ) -> None:
         super().__init__(message)
         self.outcome: DeliveryOutcome = outcome or self.default_outcome
@@ -153,10 +156,13 @@ class DeliveryError(MailkitError):
         self.transport = transport
         self.attempts = attempts
         self.message_id = message_id
+        self.idempotent = idempotent
 
     @property
     def retryable(self) -> bool:
         """Whether sending the same message again cannot duplicate it and has a chance to succeed."""
+        if self.outcome == "unknown":
+            return self.idempotent
         return self.outcome in {"not_sent", "deferred"} and self.cause in _RETRYABLE_CAUSES
 
 

@@ -26,6 +26,8 @@ _OURS: Final = {
     "memory": "mailkit.local:MemoryTransport",
     "mx": "mailkit.mx.transport:DirectMX",
     "null": "mailkit.local:NullTransport",
+    "postmark": "mailkit.providers.postmark:Postmark",
+    "resend": "mailkit.providers.resend:Resend",
     "sendmail": "mailkit.local:SendmailTransport",
     "smtp": "mailkit.smtp.transport:SMTP",
     "smtps": "mailkit.smtp.transport:SMTP",

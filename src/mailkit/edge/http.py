@@ -144,3 +144,8 @@ class Response:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
+
+    def json_object(self) -> Mapping[str, Any]:
+        """Return the body's JSON object, or an empty one where it is none."""
+        value = self.json()
+        return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -76,7 +76,11 @@ class Attempts:
 
     def _is_undecided(self, path: Address) -> bool:
         result = self._results.get(path.addr_spec)
-        return result is not None and result.status in self._policy.undecided
+        if result is None:
+            return False
+        # Where an idempotency key went along, the other side itself sees to it that there is no second copy.
+        safe = self._error is not None and self._error.idempotent and result.status == "unknown"
+        return safe or result.status in self._policy.undecided
 
     def _next(self, undecided: tuple[Address, ...], now: float) -> Envelope | None:
         state = self._as_tenacity(now)

@@ -1,0 +1,25 @@
+"""Transports for providers with HTTP APIs: one file each, imported when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailkit.providers.postmark import Postmark
+    from mailkit.providers.resend import Resend
+
+__all__ = [
+    "Postmark",
+    "Resend",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{name.lower()}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,127 @@
+"""Parts of a message in the forms that JSON APIs want."""
+
+from __future__ import annotations
+
+import json
+from binascii import b2a_base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from mailkit.address_parser import is_phrase
+from mailkit.address_parser import quote as quoted_string
+from mailkit.errors import MessageError, UnsupportedFeatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailkit.address import Address
+    from mailkit.attachment import Attachment
+    from mailkit.message import Message
+    from mailkit.providers.base import ApiTransport
+
+__all__ = ["base64_of", "dump", "header_mapping", "header_pairs", "mailbox", "mailboxes", "merged", "path_part"]
+
+
+def dump(payload: Any) -> bytes:
+    """Return a payload as JSON in UTF-8.
+
+    Raises:
+        MessageError: It holds what is no JSON, from ``options`` or the template's data.
+    """
+    try:
+        return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:  # ValueError: NaN, and lone surrogates (UnicodeEncodeError)
+        raise MessageError(f"the message cannot be written as JSON: {error}; check options and the template") from None
+
+
+def header_pairs(message: Message) -> list[tuple[str, str]]:
+    """Return what a provider has only a list of header fields for: threading, unsubscribing, and custom fields.
+
+    Values are as people read them, in one line: encoding them is for the provider.
+    """
+    pairs: list[tuple[str, str]] = []
+    if message.in_reply_to is not None:
+        pairs.append(("In-Reply-To", f"<{message.in_reply_to}>"))
+    if message.references:
+        pairs.append(("References", " ".join([f"<{each}>" for each in message.references])))
+    unsubscribe = message.list_unsubscribe
+    if unsubscribe is not None:
+        pairs.append(("List-Unsubscribe", ", ".join([f"<{target}>" for target in unsubscribe.targets])))
+        if unsubscribe.one_click:  # RFC 8058 §3.1
+            pairs.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    return [*pairs, *message.headers]
+
+
+def header_mapping(message: Message, transport: ApiTransport) -> dict[str, str]:
+    """Return :func:`header_pairs` for a provider that takes one field of each name.
+
+    Raises:
+        UnsupportedFeatureError: The message has two of one name.
+    """
+    pairs = header_pairs(message)
+    found = {name.lower(): (name, value) for name, value in pairs}
+    if len(found) != len(pairs):
+        raise UnsupportedFeatureError(
+            f"{transport} takes one header field of each name, and the message has two of one: leave one out",
+            feature="headers",
+            transport=str(transport),
+        )
+    return dict(found.values())
+
+
+def mailbox(address: Address) -> str:
+    """Return ``Name <user@host>`` with the host as DNS knows it; a name that needs quotes has them.
+
+    Example:
+        >>> from mailkit.address import Address
+        >>> mailbox(Address("jane@faß.test", name="Doe, Jane"))
+        '"Doe, Jane" <jane@xn--fa-hia.test>'
+    """
+    name = address.name
+    if not name:
+        return address.addr_spec
+    return f"{name if is_phrase(name) else quoted_string(name)} <{address.addr_spec}>"
+
+
+def mailboxes(addresses: Iterable[Address]) -> str:
+    """Return several mailboxes in one text, with commas."""
+    return ", ".join([mailbox(each) for each in addresses])
+
+
+def base64_of(attachment: Attachment) -> str:
+    """Return an attachment's bytes in base64, in one line.
+
+    Raises:
+        MessageError: Its file cannot be read.
+    """
+    return b2a_base64(attachment.read(), newline=False).decode("ascii")
+
+
+def path_part(text: str) -> str:
+    """Return a text as one segment of a path, whatever it holds (RFC 3986 §3.3).
+
+    Example:
+        >>> path_part("../a b")
+        '..%2Fa%20b'
+    """
+    part = quote(text, safe="")
+    # A segment of dots alone would be resolved against its neighbours (RFC 3986 §5.2.4), and cannot be escaped.
+    if not part.strip("."):
+        raise MessageError(f"{text!r} cannot be a part of a URL's path: give a name or an id")
+    return part
+
+
+def merged(payload: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload with a provider's raw fields laid over it; mappings are merged, all else is replaced.
+
+    Example:
+        >>> merged({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": 4})
+        {'a': {'b': 1, 'd': 3}, 'c': 4}
+    """
+    result = dict(payload)
+    for name, value in options.items():
+        mine = result.get(name)
+        both = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(cast("Mapping[str, Any]", mine), cast("Mapping[str, Any]", value)) if both else value
+    return result

@@ -1,0 +1,140 @@
+"""Resend: https://resend.com/docs/api-reference/emails/send-email."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from mailkit.errors import MessageError
+from mailkit.providers.base import ApiTransport
+from mailkit.providers.content import base64_of, header_mapping, mailbox
+from mailkit.providers.recipients import addressed
+from mailkit.providers.status import CREDENTIALS, IN_FLIGHT, NOT_SENT, QUOTA, REJECTED, Verdict
+from mailkit.transport import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from mailkit.attachment import Attachment
+    from mailkit.edge.http import Response
+    from mailkit.envelope import Envelope
+    from mailkit.errors import DeliveryError
+    from mailkit.message import Message
+    from mailkit.providers.base import Item
+    from mailkit.receipt import Receipt
+
+__all__ = ["Resend"]
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,256}")
+
+# https://resend.com/docs/api-reference/errors, by status and name
+_NAMES: Final[Mapping[tuple[int, str], Verdict]] = {
+    (403, "validation_error"): REJECTED,
+    (409, "concurrent_idempotent_requests"): IN_FLIGHT,
+    (409, "resource_locked"): NOT_SENT,
+    (422, "invalid_access"): CREDENTIALS,
+    (429, "daily_quota_exceeded"): QUOTA,
+    (429, "monthly_quota_exceeded"): QUOTA,
+}
+
+
+class Resend(ApiTransport):
+    """Resend's e-mail API: ``resend://KEY@default``.
+
+    A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Tags are sent under the name ``tag``,
+    ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that both
+    may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at once.
+
+    Not possible: tracking chosen for one message, amp and calendar parts, a Sender or return path of one's own,
+    local parts that are not ASCII. Every request carries an idempotency key, which Resend keeps for 24 hours.
+
+    Limits (read 2026-11): 50 recipients in To, 40 MB a message, 100 messages a batch.
+
+    Example:
+        >>> str(Resend("re_KEY"))
+        'resend://default'
+    """
+
+    capabilities = Capabilities(
+        reply_to=50,
+        attachments=True,
+        inline=True,
+        tags=10,
+        metadata=10,
+        send_at=True,
+        template=True,
+    )
+    endpoints: ClassVar[Mapping[str, str]] = {"": "https://api.resend.com"}
+    path: ClassVar[str] = "/emails"
+    max_recipients: ClassVar[int | None] = 50
+    idempotency_header: ClassVar[str | None] = "Idempotency-Key"
+    idempotency_length: ClassVar[int] = 256
+    batch_size: ClassVar[int] = 100
+    batch_bytes: ClassVar[int] = 40_000_000
+    batch_path: ClassVar[str] = "/emails/batch"
+    verify_path: ClassVar[str | None] = "/domains"
+
+    def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
+        """Return one message."""
+        to = addressed(message, envelope)
+        template = message.template
+        payload: dict[str, Any] = {
+            "from": None if message.from_ is None else mailbox(message.from_),
+            "to": [mailbox(each) for each in to.to],
+            "cc": [mailbox(each) for each in to.cc],
+            "bcc": [mailbox(each) for each in to.bcc],
+            "reply_to": [mailbox(each) for each in message.reply_to],
+            "subject": message.subject,
+            "text": message.text,
+            "html": message.html,
+            "headers": header_mapping(message, self),
+            "attachments": [_attachment(each) for each in message.attachments],
+            "tags": _tags(message),
+        }
+        if message.send_at is not None:
+            payload["scheduled_at"] = message.send_at.isoformat()
+        if template is not None:
+            payload["template"] = {"id": str(template.id), "variables": template.data}
+        return {name: value for name, value in payload.items() if value}
+
+    def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
+        """Read Resend's id of the message."""
+        return self.accepted(message, envelope, provider_id=response.json()["id"])
+
+    def refine(self, response: Response, verdict: Verdict) -> Verdict:
+        """Look at the error's name: quotas, and requests under way with the same key."""
+        name = response.json_object().get("name")
+        return _NAMES.get((response.status, name), verdict) if isinstance(name, str) else verdict
+
+    def batch_group(self, message: Message, envelope: Envelope) -> Hashable | None:  # noqa: ARG002
+        """Leave out what a batch cannot hold."""
+        alone = message.attachments or message.template is not None or message.send_at is not None
+        return None if alone else ()
+
+    def parse_batch(self, response: Response, items: Sequence[Item]) -> Sequence[Receipt | DeliveryError]:
+        """Read the id of each message; a batch is taken as a whole, or refused as one."""
+        ids = [answer["id"] for answer in response.json()["data"]]
+        pairs = zip(items, ids, strict=True)
+        return [self.accepted(item.message, item.envelope, provider_id=own) for item, own in pairs]
+
+
+def _tags(message: Message) -> list[dict[str, str]]:
+    named = {f"tag-{place}" if place > 1 else "tag": tag for place, tag in enumerate(message.tags, 1)}
+    pairs = {**named, **message.metadata}
+    for text in (*pairs, *pairs.values()):
+        if not _LABEL.fullmatch(text):
+            raise MessageError(
+                f"Resend takes tags and metadata of ASCII letters, digits, _ and -, 256 at most: rename {text!r}"
+            )
+    return [{"name": name, "value": value} for name, value in pairs.items()]
+
+
+def _attachment(attachment: Attachment) -> dict[str, str]:
+    described = {
+        "filename": attachment.filename or attachment.content_id or "attachment",
+        "content": base64_of(attachment),
+        "content_type": attachment.media_type,
+    }
+    if attachment.content_id is not None:
+        described["content_id"] = attachment.content_id
+    return described
