@@ -37,7 +37,13 @@ def usable(records: Iterable[TLSA]) -> tuple[TLSA, ...]:
     for record in known:
         kind = record.usage, record.selector
         strongest[kind] = max(record.matching_type, strongest.get(kind, FULL))
-    return tuple(record for record in known if record.matching_type in {FULL, strongest[record.usage, record.selector]})
+    # In an order of our own: name servers shuffle theirs, and the same records mean the same connections.
+    return tuple(
+        sorted(
+            (each for each in known if each.matching_type in {FULL, strongest[each.usage, each.selector]}),
+            key=lambda each: (-each.usage, each.selector, each.matching_type, each.data),
+        )
+    )
 
 
 def _is_well_formed(record: TLSA) -> bool:

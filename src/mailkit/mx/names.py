@@ -33,13 +33,11 @@ class Route:
     """Who takes a domain's mail.
 
     Args:
-        exchangers: The hosts with their preferences, in no particular order; at least one.
-        is_implicit: The domain has no MX record, so that it is its own mail exchanger (RFC 5321 §5.1).
+        exchangers: The hosts with their preferences; at least one.
         authenticated: Whether DNSSEC vouches for that.
     """
 
     exchangers: tuple[MX, ...]
-    is_implicit: bool
     authenticated: bool
 
 
@@ -167,11 +165,13 @@ def _route(domain: str, answer: Answer[MX]) -> Route | Unroutable:
     if answer.status == "no_name":
         return Unroutable(enhanced_code="5.1.2", why=f"there is no domain {domain}: check how it is spelled")
     if not answer.records:
-        return Route(exchangers=(MX(0, domain),), is_implicit=True, authenticated=answer.authenticated)
-    hosts = tuple(MX(each.preference, each.exchange.lower()) for each in answer.records if each.exchange != NOBODY)
+        # RFC 5321 §5.1: without MX records a domain is its own mail exchanger.
+        return Route(exchangers=(MX(0, domain),), authenticated=answer.authenticated)
+    hosts = {MX(each.preference, each.exchange.lower()) for each in answer.records if each.exchange != NOBODY}
     if not hosts:
         return Unroutable(enhanced_code="5.1.10", why=f"{domain} says that it takes no mail (null MX, RFC 7505)")
-    return Route(exchangers=hosts, is_implicit=False, authenticated=answer.authenticated)
+    exchangers = tuple(sorted(hosts, key=lambda each: (each.preference, each.exchange)))
+    return Route(exchangers=exchangers, authenticated=answer.authenticated)
 
 
 def _in_turns(answers: list[Answer[A | AAAA]]) -> tuple[str, ...]:
