@@ -351,3 +351,43 @@ def test_a_unix_socket_that_cannot_be_made_is_told(
     with pytest.raises(ConnectError, match="EMFILE") as caught:
         run(conversation)
     assert caught.value.cause == "transient"
+
+
+def test_addresses_that_are_known_are_not_looked_up(edge: Edge, run: Any, serve: Serve, name_server: Any) -> None:
+    """They are tried in their order, and the host is only a name; nobody is asked for it."""
+    asked = name_server(lambda host, port: [])
+    port = serve(hello, ("127.0.0.2", 0))
+
+    async def conversation() -> None:
+        stream = await edge.connect_tcp(
+            "mx.test", port, deadline=edge.now() + 5, addresses=["127.0.0.3", "127.0.0.2"], source_address=()
+        )
+        assert stream.peer == f"127.0.0.2:{port}"
+        await stream.close()
+
+    run(conversation)
+    assert asked == []
+
+
+def test_a_known_address_must_be_one(edge: Edge, run: Any) -> None:
+    """A name among the addresses is a configuration error."""
+    with pytest.raises(ConfigurationError, match="is no IP address"):
+        run(lambda: edge.connect_tcp("mx.test", 25, deadline=edge.now() + 5, addresses=["127.0.0.1", "mx.test"]))
+
+
+def test_of_several_source_addresses_the_one_of_the_destinations_family_is_used(
+    edge: Edge, run: Any, serve: Serve
+) -> None:
+    """The first of each family; the message of a failure names both."""
+    port = serve(hello)
+
+    async def conversation() -> None:
+        sources = ["::1", "127.0.0.7", "127.0.0.8"]
+        stream = await edge.connect_tcp("127.0.0.1", port, deadline=edge.now() + 5, source_address=sources)
+        assert await stream.receive(deadline=edge.now() + 5) == b"127.0.0.7"
+        await stream.close()
+        with pytest.raises(ConnectError, match=r"from source_address '::1' or '127\.0\.0\.7'") as caught:
+            await edge.connect_tcp("127.0.0.1", refusing_port(), deadline=edge.now() + 5, source_address=sources)
+        assert (caught.value.cause, caught.value.phase) == ("transient", "connect")
+
+    run(conversation)

@@ -13,6 +13,7 @@ from tests.edge.conftest import serve
 from tests.proxy.proxies import LoopbackProxy
 
 from mailkit.edge import TLS, run_sync
+from mailkit.edge.tls import TLSChannel, wrap
 from mailkit.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -362,3 +363,54 @@ def test_the_connection_to_the_proxy_comes_from_the_source_address(
 
         run(conversation)
         assert proxy.clients == ["127.0.0.5"]
+
+
+def test_a_far_end_that_closes_before_tls_is_transient(
+    start: Any, ca_file: Path, edge: Edge, run: Any, serve: Any
+) -> None:
+    """Behind an https:// proxy as without one: its end is seen before the handshake begins."""
+    port = serve(lambda _conn: None)
+    with start("https") as proxy:
+
+        async def conversation() -> None:
+            stream = await connect_through(edge, through(proxy, ca_file), "127.0.0.1", port, deadline=edge.now() + 5)
+            while not stream.has_input():
+                await edge.sleep(0.01)
+            with pytest.raises(TLSError, match="closed the connection before TLS") as caught:
+                await stream.start_tls(TLS(ca_file=ca_file), "127.0.0.1", deadline=edge.now() + 5)
+            assert caught.value.cause == "transient"
+
+        run(conversation)
+
+
+def test_a_context_for_servers_cannot_be_used_inside(
+    start: Any, ca_file: Path, context: ssl.SSLContext, edge: Edge, run: Any, serve: Any
+) -> None:
+    """A configuration error, and the connection is closed."""
+    port = serve(lambda conn: conn.recv(1))
+    with start("https") as proxy:
+
+        async def conversation() -> None:
+            stream = await connect_through(edge, through(proxy, ca_file), "127.0.0.1", port, deadline=edge.now() + 5)
+            with pytest.raises(ConfigurationError, match="cannot be used for a client"):
+                await stream.start_tls(TLS(context=context), "127.0.0.1", deadline=edge.now() + 5)
+
+        run(conversation)
+
+
+def test_a_proxy_that_resets_before_tls_is_transient() -> None:
+    """What breaks between the proxy's answer and the handshake inside is a failure of I/O."""
+
+    class Broken(TLSChannel):
+        def __init__(self) -> None:
+            pass
+
+        def has_input(self) -> bool:
+            return True
+
+        def receive(self, size: int) -> bytes | int:
+            raise ConnectionResetError(104, "reset")
+
+    with pytest.raises(TLSError) as caught:
+        wrap(Broken(), ssl.create_default_context(), "localhost", "peer", in_tunnel=True)
+    assert caught.value.cause == "transient"
