@@ -64,17 +64,19 @@ class Host:
             MessageError: The host lacks what the message needs, or the message cannot be read any more.
         """
         await self._pool.wait_for_turn(len(envelope.rcpt_to))
-        for fresh in (False, True):
-            session = await self._pool.acquire(fresh=fresh)
-            try:
-                delivered = await session.deliver(envelope, content)
-            finally:
-                self.used_at = self._edge.now()
-                await self._pool.release(session)
+        delivered, is_reused = await self._deliver(envelope, content, fresh=False)
+        if is_reused and delivered.is_stale:
             # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
-            if not (session.is_reused and delivered.is_stale):
-                break
+            delivered, _ = await self._deliver(envelope, content, fresh=True)
         return delivered
+
+    async def _deliver(self, envelope: Envelope, content: Content, *, fresh: bool) -> tuple[Delivered, bool]:
+        session = await self._pool.acquire(fresh=fresh)
+        try:
+            return await session.deliver(envelope, content), session.is_reused
+        finally:
+            self.used_at = self._edge.now()
+            await self._pool.release(session)
 
     async def close(self) -> None:
         """Close what is idle; what is in use closes when it comes back."""

@@ -48,10 +48,9 @@ class Hosts:
         oldest = sorted(self._hosts.copy().items(), key=lambda each: each[1].used_at)
         surplus = len(oldest) - MOST
         before = self._edge.now() - self._transport.pool.idle_timeout
-        for place, (key, host) in enumerate(oldest):
-            if place >= surplus and host.used_at >= before:
-                return
-            if self._hosts.pop(key, None) is not None:
+        for key in [key for place, (key, host) in enumerate(oldest) if place < surplus or host.used_at < before]:
+            host = self._hosts.pop(key, None)
+            if host is not None:
                 await host.close()
 
     async def close(self) -> None:
