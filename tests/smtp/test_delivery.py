@@ -322,6 +322,17 @@ def test_who_refuses_behind_the_354_is_heard_before_the_commit_point() -> None:
     assert len(wire.written) == 1
 
 
+def test_who_refuses_in_one_piece_with_the_354_is_heard_too() -> None:
+    """However the two replies were cut: the content is spared, the refusal is its answer, the connection over."""
+    wire = Wire(b"250 ok\r\n250 ok\r\n354 go\r\n554 5.7.1 changed my mind\r\n")
+    delivery = delivery_over(wire, big(500), "PIPELINING")
+    delivered = run_sync(delivery.run())
+    assert [(result.status, result.code) for result in delivered.results] == [("rejected", 554)]
+    assert delivered.error is None
+    assert len(wire.written) == 1
+    assert not delivery._conversation.is_usable
+
+
 def test_last_words_after_the_last_block() -> None:
     """A refusal that is there when the end of the message cannot be written is the message's fate."""
     wire = Wire(b"250 ok\r\n250 ok\r\n354 go\r\n", Later(b"552 5.3.4 too big\r\n"), takes=100)

@@ -24,7 +24,7 @@ from mailkit.receipt import RecipientResult
 from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import bdat_pieces, data_pieces
-from mailkit.smtp.engine import Awaited, Expected
+from mailkit.smtp.engine import Answer, Awaited, Expected
 from mailkit.smtp.transaction import NOT_HERE, Transaction
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ class Delivery:
             if not self._chunking:
                 await self._conversation.ask(commands.data(), Expected(Awaited.DATA, transaction))
         self._cautious = False  # this connection is alive
+        self._hear_hasty_refusal(transaction)
         if self._chunking:
             await self._write(transaction, bdat_pieces(self._content.iter_bytes(), self._content.size))
         elif not transaction.is_refused and transaction.accepted_recipients:
@@ -211,6 +212,14 @@ class Delivery:
             await self._write(transaction, data_pieces(self._content.iter_bytes()))
         elif transaction.awaits_content:
             # 354 although MAIL or every RCPT failed: whatever we wrote now would be taken for a message.
+            self._conversation.is_usable = False
+
+    def _hear_hasty_refusal(self, transaction: Transaction) -> None:
+        """Take a refusal that came in one piece with the 354 for the content's: it is spared the writing."""
+        broken = self._engine.broken
+        reply = broken.reply if isinstance(broken, ProtocolError) and transaction.awaits_content else None
+        if reply is not None and reply.code >= 400:
+            transaction.record(Answer(Expected(Awaited.CONTENT, transaction), reply, "negative"))
             self._conversation.is_usable = False
 
     def _lines(self, transaction: Transaction) -> Iterator[tuple[bytes, Expected]]:
