@@ -302,3 +302,17 @@ def test_the_command_starts_quickly_and_loads_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == [f"mailkit {__version__}", "[]"]
+
+
+def test_a_reader_that_has_had_enough_is_no_traceback() -> None:
+    """When nobody reads the output any more, the command ends with status 74 and says nothing."""
+    code = "import sys; from mailkit.cli import main; sys.exit(main(['verify', 'null://']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (74, b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ __all__ = ["main"]
 # sysexits.h, so that scripts can tell what to do from the exit status alone.
 EX_DATAERR: Final = 65
 EX_UNAVAILABLE: Final = 69
+EX_IOERR: Final = 74
 EX_TEMPFAIL: Final = 75
 EX_CONFIG: Final = 78
 
@@ -29,8 +31,8 @@ _URL_HELP: Final = "the transport's URL; better kept in MAILKIT_URL, where other
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: done. 65: the message is wrong. 69: refused for good, or unknown. 75: not now, try again later. 78: wrong
-    settings, credentials or host name.
+    0: done. 65: the message is wrong. 69: refused for good, or unknown. 74: nobody reads the output. 75: not now, try
+    again later. 78: wrong settings, credentials or host name.
 
     Args:
         arguments: The words after the program's name; ``sys.argv`` where None.
@@ -42,9 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = {"send": _send, "verify": _verify, "demo": _demo}[parsed.command]
         run(parsed)
+        sys.stdout.flush()
     except MailkitError as error:
         sys.stderr.write(f"mailkit: {error}\n")
         return _exit_status(error)
+    except BrokenPipeError:
+        # "mailkit demo | head" has read enough. What is buffered must not fail once more at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EX_IOERR
     return 0
 
 

@@ -71,7 +71,16 @@ class MailkitError(Exception):
 
 
 class ConfigurationError(MailkitError, ValueError):
-    """A URL, an option or an installation is wrong; nothing was connected to."""
+    """A URL, an option or an installation is wrong; nothing was connected to.
+
+    Example:
+        >>> from mailkit import Mailer
+        >>> try:
+        ...     Mailer("null://somewhere")
+        ... except ConfigurationError as error:
+        ...     print(error)
+        null:// takes no host: leave it out
+    """
 
 
 class MessageError(MailkitError, ValueError):
@@ -80,6 +89,14 @@ class MessageError(MailkitError, ValueError):
 
 class AddressError(MessageError):
     """A text is not one valid mailbox.
+
+    Example:
+        >>> from mailkit import Address
+        >>> try:
+        ...     Address.parse("bob@example..org")
+        ... except AddressError as error:
+        ...     error.value, error.position
+        ('bob@example..org', 12)
 
     Args:
         message: What is wrong, and what to do.
@@ -110,6 +127,15 @@ class UnsupportedFeatureError(MessageError):
 
 class DeliveryError(MailkitError):
     """No recipient was accepted. What became of the message is in `outcome`.
+
+    Example:
+        >>> from mailkit import Mailer, Message, RetryPolicy
+        >>> with Mailer("smtp://127.0.0.1:1?timeout=1", retry=RetryPolicy.none()) as mailer:
+        ...     try:
+        ...         mailer.send(Message(from_="ada@example.com", to="bob@example.org", text="Hi Bob"))
+        ...     except DeliveryError as error:
+        ...         error.outcome, error.cause, error.retryable
+        ('not_sent', 'transient', True)
 
     Args:
         message: What happened, to whom, and what to do.

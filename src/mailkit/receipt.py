@@ -33,6 +33,10 @@ _WORST_FIRST: Final[tuple[Status, ...]] = ("unknown", "rejected", "deferred", "n
 class RecipientResult:
     """What became of a message for one recipient.
 
+    Example:
+        >>> print(RecipientResult("bob@example.org", status="rejected", code=550, text="no such user"))
+        bob@example.org: rejected (550 no such user)
+
     Args:
         address: The recipient's address as it went over the wire.
         status: What became of it.
@@ -66,6 +70,13 @@ def _results(recipients: Iterable[RecipientResult]) -> tuple[RecipientResult, ..
 @frozen(kw_only=True)
 class Receipt:
     """The proof that at least one recipient was accepted.
+
+    Example:
+        >>> from mailkit import Mailer, Message
+        >>> with Mailer("null://") as mailer:
+        ...     receipt = mailer.send(Message(from_="ada@example.com", to="bob@example.org", text="Hi Bob"))
+        >>> len(receipt.accepted), receipt.refused, receipt.transport
+        (1, (), 'null://')
 
     Args:
         message_id: RFC 5322 Message-ID, without angle brackets.
@@ -151,6 +162,13 @@ def error_for_recipients(
 @frozen(kw_only=True)
 class Outcome:
     """What became of one message of ``send_many``: a receipt or an error, never both.
+
+    Example:
+        >>> from mailkit import Mailer, Message
+        >>> letters = [Message(from_="ada@example.com", to=f"user{n}@example.org", text="Hi") for n in range(2)]
+        >>> with Mailer("null://") as mailer:
+        ...     [outcome.ok for outcome in mailer.send_many(letters)]
+        [True, True]
 
     Args:
         message: The message as it was given.

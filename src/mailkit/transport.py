@@ -242,6 +242,11 @@ class Channel:
 class Transport(Protocol):
     """A way to send mail: a value that says how, and opens channels that do.
 
+    Example:
+        >>> from mailkit.local import NullTransport
+        >>> isinstance(NullTransport(), Transport)
+        True
+
     ``str(transport)`` names it without its secrets.
     """
 

@@ -127,6 +127,11 @@ def _endpoints(value: Any) -> tuple[tuple[str, int], ...]:
 class NameServers:
     """Which recursive name servers to ask, instead of the system's.
 
+    Example:
+        >>> from mailkit.smtp import SMTP
+        >>> SMTP("example.com", discover="mx", name_servers=NameServers([("127.0.0.1", 53)])).name_servers.endpoints
+        (('127.0.0.1', 53),)
+
     Args:
         endpoints: IP addresses with ports, such as ``[("127.0.0.1", 53)]``.
         validating: Whether their word that an answer is authentic is to be believed, which is right only where they

@@ -117,6 +117,10 @@ class Answer:
 class TranscriptLine:
     """One line of a conversation, fit to be shown: secrets are masked, the message's content is only counted.
 
+    Example:
+        >>> print(TranscriptLine("C", "RCPT TO:<bob@example.org>"))
+        C: RCPT TO:<bob@example.org>
+
     Args:
         sender: ``"C"`` for us, ``"S"`` for the server.
         text: The line, without its line end.

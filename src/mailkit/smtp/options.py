@@ -39,6 +39,11 @@ class Timeouts:
     RFC 5321 §4.5.3.2 gives the upper bounds that a patient client allows: greeting, MAIL and RCPT 5 minutes, DATA 2, a
     block of content 3, the answer to the final dot 10.
 
+    Example:
+        >>> from mailkit.smtp import SMTP
+        >>> SMTP("mail.example.com", timeouts=Timeouts(connect=5, data_end=120)).timeouts.connect
+        5
+
     Args:
         connect: DNS and TCP.
         tls: The TLS handshake.

@@ -24,6 +24,11 @@ __all__ = ["Pool", "PoolLimits"]
 class PoolLimits:
     """How many connections there may be, and how long each may serve.
 
+    Example:
+        >>> from mailkit.smtp import SMTP
+        >>> SMTP("mail.example.com", pool=PoolLimits(max_connections=2)).pool.idle_timeout
+        60.0
+
     Args:
         max_connections: Open at once, idle ones included; who comes then waits.
         max_messages: Messages that one connection carries; None is no bound.

@@ -7,14 +7,14 @@ from typing import Final
 __all__ = ["MAX_WINDOW", "Window"]
 
 MAX_WINDOW: Final = 32
-"""Messages in flight where the caller says nothing else. At a round trip of 20 ms this is 0.7 ms a message; each of them is in
-doubt when the connection breaks."""
+"""Messages in flight where the caller says nothing else. At a round trip of 20 ms this is 0.7 ms a message; each of
+them is in doubt when the connection breaks."""
 
 _BURST: Final = 3  # so many deferred messages in a row are no coincidence
 
 
 class Window:
-    """Opens by one with each answered message, so it doubles in a round trip, and closes to one when the server objects.
+    """Opens by one with each answered message, so doubles in a round trip, and closes to one when the server objects.
 
     Args:
         most: How far it may open; 1 keeps it shut.
