@@ -162,12 +162,12 @@ class RetryChannel(Channel):
 
     def _unfinished(self, outcome: Outcome) -> Receipt | DeliveryError | None:
         """Return how a message ended, if the policy would try again for somebody."""
-        from mailkit.envelope import Envelope
-        from mailkit.receipt import Receipt
-
-        ended = outcome.receipt or outcome.error
-        if _is_complete(ended) or not isinstance(ended, Receipt | DeliveryError):
+        error = outcome.error if isinstance(outcome.error, DeliveryError) else None
+        ended = outcome.receipt or error
+        if ended is None or _is_complete(ended):
             return None
+        from mailkit.envelope import Envelope
+
         now = self._edge.now()
         attempts = self._attempts(Envelope.from_message(outcome.message), now)
         return None if attempts.enter(ended, now) is None else ended
@@ -227,10 +227,10 @@ async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: 
         return error
 
 
-def _is_complete(ended: object) -> TypeGuard[Receipt]:
-    from mailkit.receipt import Receipt
-
-    return isinstance(ended, Receipt) and all(result.status == "accepted" for result in ended.recipients)
+def _is_complete(ended: Receipt | DeliveryError) -> TypeGuard[Receipt]:
+    if isinstance(ended, DeliveryError):
+        return False
+    return all(result.status == "accepted" for result in ended.recipients)
 
 
 class _Source:

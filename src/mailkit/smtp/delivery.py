@@ -176,7 +176,7 @@ class Delivery:
         if self._transaction is not None:
             self._enter(self._transaction)
         return tuple(
-            self._results.get(address.addr_spec, RecipientResult(address.addr_spec, status="not_sent"))
+            self._results.get(address.addr_spec) or RecipientResult(address.addr_spec, status="not_sent")
             for address in self._envelope.rcpt_to
         )
 

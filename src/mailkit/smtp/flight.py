@@ -115,7 +115,7 @@ class Flight:
         """Come to the outcome, from what is known of each recipient: at any moment, also when all was interrupted."""
         self.enter()
         results = tuple(
-            self._results.get(path.addr_spec, RecipientResult(path.addr_spec, status="not_sent"))
+            self._results.get(path.addr_spec) or RecipientResult(path.addr_spec, status="not_sent")
             for path in self.envelope.rcpt_to
         )
         delivered = Delivered(results, error, reply)
