@@ -24,7 +24,7 @@ OFFERS: dict[str, tuple[str, ...]] = {
 WARM = {"CHUNKING and PIPELINING": 1, "PIPELINING": 2}  # what each further message may cost
 RECIPIENTS = (1, 5)
 UNITS = ("cold, 1 recipient", "cold, 5 recipients", "each further one, 1 recipient", "each further one, 5 recipients")
-FURTHER, STREAM = 20, 640
+FURTHER, STREAM = 20, 320
 
 
 def _waits(sink: Sink, sender: Sender, count: int, recipients: int) -> int:

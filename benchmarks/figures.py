@@ -102,13 +102,15 @@ class Table:
         self.figures.append(Figure(name, made, values, ratios))
 
     def aim(self, against: str, *, factor: float, ours: str | None = None, column: int = 0) -> None:
-        """Compare with a target: `against` costs at least `factor` times what we cost."""
+        """Compare with a target: `against` costs at least `factor` times what we cost, which may be below 1."""
         figures = {figure.name: figure for figure in self.figures}
         mine = figures.get(ours or self.figures[0].name)
         if mine is not None and against in figures:
             reached = figures[against].ratios[column] / mine.ratios[column]
-            target = f"{mine.name} ≤ 1/{factor:g} of {against} ({self.units[column]})"
-            self._note(target, f"1/{reached:.1f}", met=reached >= factor)
+            most, done = (
+                (f"1/{factor:g}", f"1/{reached:.1f}") if factor > 1 else (f"{1 / factor:g}", f"{1 / reached:.1f}")
+            )
+            self._note(f"{mine.name} ≤ {most} of {against} ({self.units[column]})", done, met=reached >= factor)
 
     def bound(self, name: str, most: float, *, column: int = 0) -> None:
         """Compare with a target: a value is at most `most`."""
