@@ -36,7 +36,6 @@ nox.options.sessions = [
     "layers",
     "typing",
     "tests",
-    "lowest",
     "build",
     "docs",
     "demo",
@@ -86,18 +85,6 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
     session.log("The protocol, the writer and the policies are covered completely, branches included:")
     session.run("coverage", "report", f"--include={FULLY_COVERED}", "--fail-under=100")
-
-
-@nox.session
-def lowest(session: nox.Session) -> None:
-    """Run the test suite with the oldest dependencies that pyproject.toml promises to work with."""
-    extras = PYPROJECT["project"]["optional-dependencies"]
-    promised = [*PYPROJECT["project"]["dependencies"], *extras["speed"], *extras["trio"]]
-    group = nox.project.dependency_groups(PYPROJECT, "test")
-    tools = [tool for tool in group if not tool.startswith("trio==")]
-    session.install("-e", ".", *[requirement.replace(">=", "==") for requirement in promised], *tools)
-    ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
-    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
 
 
 @nox.session
@@ -179,8 +166,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the sdist and the wheel from it; run the tests against the installed wheel, not the tree."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "build", "test"))
+    """Build sdist and wheel; test the installed wheel, not the tree, with the oldest dependencies that it promises."""
+    tools = nox.project.dependency_groups(PYPROJECT, "build", "test")
+    session.install(*[tool for tool in tools if not tool.startswith("trio==")])
     dist = CACHE / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     # Without --sdist or --wheel, the wheel is built from the sdist, which proves the sdist complete.
@@ -188,7 +176,11 @@ def build(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
     (wheel,) = dist.glob("*.whl")
     session.install("--force-reinstall", "--no-deps", str(wheel))
-    session.install(f"mailkit-sdk[all] @ {wheel.as_uri()}")
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    promised = PYPROJECT["project"]["dependencies"] + [
+        each for name in extras if name != "all" for each in extras[name]
+    ]
+    session.install(str(wheel), *[requirement.replace(">=", "==") for requirement in promised])
     with session.chdir(CACHE):  # from the root, nothing but the tests may be found in the tree
         session.run(
             "python",
