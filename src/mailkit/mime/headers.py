@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailkit.errors import MessageError
 from mailkit.mime.encoded_words import MIN_ROOM, encoded_words
@@ -227,7 +226,7 @@ _remembered_text = lru_cache(maxsize=1024)(_text)
 def _encoded_lines(name: str, text: str) -> list[str]:
     refuse_controls(name, text)
     words = _ONE_SPACE.split(text) if "  " in text else text.split(" ")
-    encoded = [_needs_encoding(word) for word in words]
+    encoded = [not word.isascii() or "=?" in word or len(word) > _MAX_WORD for word in words]
     if text[:1] == " " or text[-1:] == " " or ("  " in text and any(encoded)):
         # Spaces at the ends, and next to an encoded word, survive only inside of one.
         words, encoded = [text], [True]
@@ -238,9 +237,13 @@ def _encoded_lines(name: str, text: str) -> list[str]:
         [word, *more] = encoded_words(text)
         if not more and len(lines[0]) + 1 + len(word) <= width:
             return [f"{name}: {word}"]
-    for encode, run in groupby(zip(words, encoded, strict=True), key=_second):
-        pieces: Iterable[str] = [word for word, _ in run]
-        if encode:
+    end = 0
+    while end < len(words):
+        begin, end = end, end + 1
+        while end < len(words) and encoded[end] == encoded[begin]:
+            end += 1
+        pieces = words[begin:end]
+        if encoded[begin]:
             room = width - 1 - len(lines[-1])
             if room < MIN_ROOM:
                 lines.append("")
@@ -249,14 +252,6 @@ def _encoded_lines(name: str, text: str) -> list[str]:
         start = lines.pop()
         lines += _folded(start, pieces, width)
     return lines
-
-
-def _second(pair: tuple[Any, bool]) -> bool:
-    return pair[1]
-
-
-def _needs_encoding(word: str) -> bool:
-    return not word.isascii() or "=?" in word or len(word) > _MAX_WORD
 
 
 def _folded(line: str, tokens: Iterable[str], width: int) -> list[str]:
@@ -292,9 +287,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def _checked(name: str, lines: list[str], *, utf8: bool = False) -> str:
     """Return the lines of one field, each of which is fit to be sent. Every header field goes through here."""
-    if _NAME.fullmatch(name) is None:
-        raise MessageError(f"{name[:60]!r} cannot be the name of a header field: use printable ASCII without spaces")
-    start = f"{name}:"
+    start = _start(name)
     for line in lines:
         if line.isascii():
             sound = line.isprintable() and len(line) <= _MAX_LINE
@@ -308,3 +301,10 @@ def _checked(name: str, lines: list[str], *, utf8: bool = False) -> str:
             )
         start = " "
     return "\r\n".join(lines) + "\r\n"
+
+
+@lru_cache(maxsize=256)
+def _start(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise MessageError(f"{name[:60]!r} cannot be the name of a header field: use printable ASCII without spaces")
+    return f"{name}:"
