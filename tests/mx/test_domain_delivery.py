@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.mx.world import BOB, World, letter, statuses
 
-from mailkit import ConnectError, DeliveryTimeout, Envelope, RejectedError, TransientError, UnsupportedFeatureError
+from mailkit import (
+    ConnectError,
+    DeliveryTimeout,
+    Envelope,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+    UnsupportedFeatureError,
+)
+from mailkit.smtp import PoolLimits
 from mailkit.testing import CloseAfter, Disconnect
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def two_hosts(world: World, *preferences: int, **options: Any) -> None:
@@ -200,6 +212,57 @@ def test_what_the_host_says_is_too_large_is_rejected(world: World) -> None:
     assert error.outcome == "rejected"
     assert error.cause is None
     assert not world.servers[1].connections
+
+
+def test_our_own_rate_is_no_reason_to_bother_the_next_host(world: World) -> None:
+    """A message beyond the pool's rate waits for its exchanger: it does not go to the backup instead."""
+    two_hosts(world)
+    world.open(pool=PoolLimits(messages_per_second=0.01, acquire_timeout=0.1))
+    world.send(BOB)
+    error = world.attempt(BOB)
+    assert isinstance(error, RateLimitedError)
+    assert (error.outcome, error.cause) == ("not_sent", "throttled")
+    assert error.retry_after is not None
+    assert error.retry_after > 90
+    assert not world.servers[1].connections
+
+
+def test_a_setting_that_cannot_be_used_is_a_result_like_every_other(world: World, tmp_path: Path) -> None:
+    """Authorities that cannot be read concern the domain with a policy; the other domain's recipient is accepted."""
+    for domain in ("example.org", "example.net"):
+        world.server(f"mx.{domain}", tls="starttls")
+        world.domain(domain, f"mx.{domain}")
+    world.policy("example.org", "mx.example.org")
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(world.servers[0].ca_file.read_bytes())
+    world.open(ca_file=ca_file, pool=PoolLimits(max_messages=1))
+    assert statuses(world.send(BOB)) == ["accepted"]
+    ca_file.unlink()
+    world.edge._contexts.clear()  # type: ignore[attr-defined]
+    receipt = world.send(BOB, "eve@example.net")
+    assert statuses(receipt) == ["not_sent", "accepted"]
+    assert "ca_file" in receipt.recipients[0].text
+    error = world.attempt(BOB)
+    assert isinstance(error, ConnectError)
+    assert (error.cause, error.retryable) == ("configuration", False)
+
+
+def test_a_literal_that_does_not_answer_is_not_sent_to(world: World) -> None:
+    """Nobody at the address: as with any other host."""
+    world.server("mx.test")
+    error = world.attempt("bob@[127.0.0.99]")
+    assert isinstance(error, ConnectError)
+    assert (error.outcome, error.cause) == ("not_sent", "transient")
+
+
+@pytest.mark.parametrize("authentic", [True, False])
+def test_the_longest_domain_gets_mail(world: World, authentic: bool) -> None:
+    """A name that leaves no room for the prefixes of DANE and MTA-STS has neither, and gets its mail."""
+    name = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 55))
+    world.dns.authentic = authentic
+    world.server(name, hostname="mx.test")
+    assert len(name) == 247
+    assert statuses(world.send(f"bob@{name}")) == ["accepted"]
 
 
 # Nobody to go to

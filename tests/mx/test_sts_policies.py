@@ -185,6 +185,23 @@ def test_a_policy_whose_server_is_down_is_none(world: World) -> None:
     assert statuses(world.send(BOB)) == ["accepted"]
 
 
+def test_a_policy_s_server_in_a_private_network_is_not_asked(world: World) -> None:
+    """Strangers cannot lead us to web servers of our own network."""
+    policy = enforcing(world)
+    world.channel = None
+    world.open(private_networks=False)
+    assert isinstance(world.attempt(BOB), ConnectError)
+    assert not policy.requests
+
+
+def test_a_policy_s_server_that_no_name_server_knows_today_is_down(world: World) -> None:
+    """What cannot be looked up has no policy."""
+    policy = enforcing(world, make_certificate("self-signed", MX))
+    world.dns.broken |= {("mta-sts.example.org", "A"), ("mta-sts.example.org", "AAAA")}
+    assert statuses(world.send(BOB)) == ["accepted"]
+    assert not policy.requests
+
+
 def test_dane_comes_before_mta_sts(world: World) -> None:
     """A certificate that DNSSEC vouches for will do, whatever the policy says (RFC 8461 §2)."""
     certificate = make_certificate("self-signed", MX)

@@ -109,6 +109,7 @@ class World:
     def policy(self, domain: str, mx: str, *, mode: str = "enforce", max_age: int = 86400) -> PolicyServer:
         """Publish an MTA-STS policy. Its host's name leads to loopback, whatever the system's resolver says."""
         self.dns.add(f"_mta-sts.{domain}", "TXT", '"v=STSv1; id=1;"')
+        self.dns.add(f"mta-sts.{domain}", "A", "127.0.0.1")
         server = self._exit.enter_context(PolicyServer(f"mta-sts.{domain}"))
         server.publish(mx, mode=mode, max_age=max_age)
         connect = self.edge.connect_tcp

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from mailkit.errors import (
+    ConfigurationError,
     ConnectError,
     DeliveryError,
     MessageError,
@@ -91,8 +92,8 @@ class DomainDelivery:
         """Deliver; whatever goes wrong becomes results."""
         try:
             await self._try_hosts()
-        except DeliveryError as error:
-            self._failures.append((self.domain, error))
+        except (DeliveryError, ConfigurationError) as error:
+            self._fail(self.domain, error)
         except MessageError as error:
             self.refusal = error
             self._decide("rejected", NOT_CAPABLE, "content", str(error))
@@ -115,8 +116,10 @@ class DomainDelivery:
             try:
                 records = await self._network.names.host(host, is_secure=route.authenticated)
                 await self._try_host(host, records, self._security_of(host, records, policy))
-            except DeliveryError as error:
-                self._failures.append((host, error))
+            except (DeliveryError, ConfigurationError) as error:
+                self._fail(host, error)
+                if isinstance(error, DeliveryError) and error.phase == "pool":
+                    return  # it is we who hold back: that is nothing to bother the next host with
             if not self._rest:
                 return
 
@@ -182,6 +185,12 @@ class DomainDelivery:
         left = next((result for result in delivered.results if result.status == "not_sent"), None)
         if left is not None:
             raise delivered.error or TransientError(f"it did not take the message now ({left})", outcome="not_sent")
+
+    def _fail(self, name: str, error: DeliveryError | ConfigurationError) -> None:
+        if isinstance(error, ConfigurationError):
+            # Others may have the message already: one domain's failure has to be a result like every other.
+            error = ConnectError(str(error), cause="configuration", phase="connect")
+        self._failures.append((name, error))
 
     def _conclude(self) -> None:
         """No host is left for some recipients: for good, or for now?"""

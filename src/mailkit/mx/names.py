@@ -25,6 +25,8 @@ LONGEST_MEMORY: Final = 300.0
 """Seconds for which an answer is kept at most, whatever its time to live: no restart is needed after a mistake in a
 zone was mended."""
 
+LONGEST_NAME: Final = 253  # RFC 1035 §2.3.4: with a prefix, a long name may be none any more
+
 NOBODY: Final = "."  # RFC 7505 §3
 
 
@@ -125,6 +127,8 @@ class Names:
         Raises:
             DeliveryError: The name servers do not say, now.
         """
+        if len(name) > LONGEST_NAME:
+            return (), LONGEST_MEMORY
         answer = await self._ask(name, TXT)
         return tuple(record.text for record in answer.records), min(answer.ttl, LONGEST_MEMORY)
 
@@ -151,7 +155,10 @@ class Names:
             return HostRecords(addresses=addresses), ttl
         # RFC 7672 §2.2.2: where the host is an alias, the name behind it is asked first.
         for base in dict.fromkeys((answers[0].canonical_name, name)):
-            tlsa = await self._ask(f"_{self._port}._tcp.{base}", TLSA)
+            service = f"_{self._port}._tcp.{base}"
+            if len(service) > LONGEST_NAME:
+                continue
+            tlsa = await self._ask(service, TLSA)
             ttl = min(ttl, tlsa.ttl)
             if tlsa.authenticated and tlsa.records:
                 return HostRecords(addresses=addresses, tlsa=tlsa.records, tlsa_base=base), ttl

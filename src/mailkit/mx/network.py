@@ -38,5 +38,7 @@ class Network:
             port=transport.port,
             name_servers=transport.name_servers,
         )
-        self.policies: Policies = Policies(edge, self.names, TLS(ca_file=transport.ca_file))
+        self.policies: Policies = Policies(
+            edge, self.names, TLS(ca_file=transport.ca_file), private_networks=transport.private_networks
+        )
         self.hosts: Hosts = Hosts(transport, edge)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mailkit.edge.http import Request
-from mailkit.errors import DeliveryError
+from mailkit.errors import ConfigurationError, DeliveryError
+from mailkit.mx.groups import is_reachable
 from mailkit.mx.memory import Memory
 from mailkit.mx.sts import parse_policy, record_id
 
@@ -30,12 +31,14 @@ class Policies:
         edge: What all I/O goes through.
         names: Where the records are looked up.
         tls: How to talk TLS with the hosts of policies.
+        private_networks: Whether those may be in private networks.
     """
 
-    def __init__(self, edge: Edge, names: Names, tls: TLS) -> None:
+    def __init__(self, edge: Edge, names: Names, tls: TLS, *, private_networks: bool) -> None:
         self._edge = edge
         self._names = names
         self._tls = tls
+        self._private_networks = private_networks
         self._ids: Memory[str, str] = Memory(edge.now)
         self._policies: Memory[str, tuple[str, Policy]] = Memory(edge.now)
         self._failed: Memory[tuple[str, str], bool] = Memory(edge.now)
@@ -70,10 +73,14 @@ class Policies:
         return latest
 
     async def _fetch(self, domain: str) -> Policy | None:
-        request = Request("GET", f"https://mta-sts.{domain}/.well-known/mta-sts.txt", tls=self._tls, max_body=MAX_BODY)
+        host = f"mta-sts.{domain}"
+        request = Request("GET", f"https://{host}/.well-known/mta-sts.txt", tls=self._tls, max_body=MAX_BODY)
         try:
+            where = await self._names.host(host, is_secure=False)
+            if not all(is_reachable(each, private_networks=self._private_networks) for each in where.addresses):
+                return None  # a stranger's web server in our own network is none
             response = await self._edge.fetch(request, deadline=self._edge.now() + FETCH_TIMEOUT)
-        except DeliveryError:
+        except (DeliveryError, ConfigurationError):
             return None
         media_type = (response.header("content-type") or "").partition(";")[0].strip().lower()
         if response.status != OK or response.incomplete is not None or media_type != "text/plain":
