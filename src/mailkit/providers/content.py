@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.providers.base import ApiTransport
 
-__all__ = ["base64_of", "dump", "header_mapping", "header_pairs", "mailbox", "mailboxes", "merged", "path_part"]
+__all__ = [
+    "base64_of",
+    "dump",
+    "header_mapping",
+    "header_pairs",
+    "mailbox",
+    "mailboxes",
+    "merged",
+    "path_part",
+    "refuse_beside_template",
+]
 
 
 def dump(payload: Any) -> bytes:
@@ -68,6 +78,25 @@ def header_mapping(message: Message, transport: ApiTransport) -> dict[str, str]:
             transport=str(transport),
         )
     return dict(found.values())
+
+
+def refuse_beside_template(message: Message, transport: ApiTransport, *names: str) -> None:
+    """Refuse what a stored template brings along itself, and what the provider would drop.
+
+    Args:
+        message: The message.
+        transport: The provider.
+        names: Fields that go with no template, such as ``"subject"``.
+
+    Raises:
+        MessageError: The message has a template and one of them.
+    """
+    beside = [name for name in names if message.template is not None and getattr(message, name) is not None]
+    if beside:
+        raise MessageError(
+            f"{transport} takes a template or {' and '.join(beside)}, not both: leave one of them out, or put the text "
+            "into the template's data"
+        )
 
 
 def mailbox(address: Address) -> str:

@@ -42,7 +42,8 @@ def _found(value: Any, depth: int) -> str:
         texts = [_found(entry[name], 0) for name in _NAMES if isinstance(entry.get(name), str)][:1]
         texts += [_found(entry[name], depth - 1) for name in _WITHIN if name in entry]
         return "; ".join(filter(None, texts))[:LONGEST]
-    if depth and isinstance(value, list):
-        entries = cast("list[Any]", value)
-        return "; ".join(filter(None, [_found(one, depth - 1) for one in entries[:3]]))[:LONGEST]
-    return ""
+    match value:
+        case [*entries] if depth:
+            return "; ".join(filter(None, [_found(one, depth - 1) for one in entries[:3]]))[:LONGEST]
+        case _:
+            return ""

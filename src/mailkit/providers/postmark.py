@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, header_pairs, mailbox, mailboxes
+from mailkit.providers.content import base64_of, header_pairs, mailbox, mailboxes, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, REJECTED, THROTTLED, Verdict
 from mailkit.secret import Secret
@@ -73,6 +73,7 @@ class Postmark(ApiTransport):
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return one message as Postmark's models name things."""
+        refuse_beside_template(message, self, "subject", "text", "html")
         to = addressed(message, envelope)
         template = message.template
         payload: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, header_mapping, mailbox
+from mailkit.providers.content import base64_of, header_mapping, mailbox, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, IN_FLIGHT, NOT_SENT, QUOTA, REJECTED, Verdict
 from mailkit.transport import Capabilities
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.providers.base import Item
     from mailkit.receipt import Receipt
+    from mailkit.template import Template
 
 __all__ = ["Resend"]
 
@@ -41,9 +42,10 @@ _NAMES: Final[Mapping[tuple[int, str], Verdict]] = {
 class Resend(ApiTransport):
     """Resend's e-mail API: ``resend://KEY@default``.
 
-    A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Tags are sent under the name ``tag``,
-    ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that both
-    may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at once.
+    A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Templates take text and numbers. Tags are sent under
+    the name ``tag``, ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are
+    all that both may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at
+    once.
 
     Not possible: tracking chosen for one message, amp and calendar parts, a Sender or return path of one's own,
     local parts that are not ASCII. Every request carries an idempotency key, which Resend keeps for 24 hours.
@@ -76,6 +78,7 @@ class Resend(ApiTransport):
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return one message."""
+        refuse_beside_template(message, self, "text", "html")
         to = addressed(message, envelope)
         template = message.template
         payload: dict[str, Any] = {
@@ -94,7 +97,7 @@ class Resend(ApiTransport):
         if message.send_at is not None:
             payload["scheduled_at"] = message.send_at.isoformat()
         if template is not None:
-            payload["template"] = {"id": str(template.id), "variables": template.data}
+            payload["template"] = {"id": str(template.id), "variables": _variables(template)}
         return {name: value for name, value in payload.items() if value}
 
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
@@ -116,6 +119,13 @@ class Resend(ApiTransport):
         ids = [answer["id"] for answer in response.json()["data"]]
         pairs = zip(items, ids, strict=True)
         return [self.accepted(item.message, item.envelope, provider_id=own) for item, own in pairs]
+
+
+def _variables(template: Template) -> Mapping[str, Any]:
+    for name, value in template.data.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise MessageError(f"Resend's templates take text and numbers only: {name!r} in the data is neither")
+    return template.data
 
 
 def _tags(message: Message) -> list[dict[str, str]]:

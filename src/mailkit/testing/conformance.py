@@ -12,7 +12,7 @@ from mailkit.envelope import Envelope
 from mailkit.errors import MailkitError, MessageError, UnsupportedFeatureError
 from mailkit.receipt import Outcome
 from mailkit.testing.colours import ASYNC_COLOURS, COLOURS, Colour
-from mailkit.testing.features import FEATURES, fields_that_need
+from mailkit.testing.features import FEATURES
 from mailkit.testing.rehearsal import Delivered, Rehearsal, opened
 from mailkit.transport import Capabilities, Channel, Transport
 
@@ -124,13 +124,13 @@ class TransportContract(Rehearsal):
         """What the capabilities name is sent; anything else is refused with the feature's name, and nothing arrives."""
         most = int(getattr(transport.capabilities, feature))
         if most < _COUNTED:
-            message = self.make_message(**fields_that_need(feature, most + 1))
+            message = self.make_message(**self.fields_that_need(feature, most + 1))
             if most == 0 or len(message.tags) + len(message.metadata) + len(message.reply_to) > 1:
                 self.check_refused(transport, colour, feature, message)
         if most:
-            receipt = self.send(transport, colour, self.make_message(**fields_that_need(feature)))
-            assert receipt.accepted
-            self.check_arrived("Hello")
+            message = self.make_message(**self.fields_that_need(feature))
+            assert self.send(transport, colour, message).accepted
+            self.check_arrived(message.subject or "")
 
     def test_a_message_that_cannot_be_read_is_refused(
         self, transport: Transport, colour: Colour, tmp_path: Path
@@ -223,11 +223,10 @@ class TransportContract(Rehearsal):
 
         async def close() -> None:
             await transport.open(colour.edge()).close()
-            channel = transport.open(colour.edge())
-            message = self.make_message()
-            await channel.send(message, Envelope.from_message(message))
-            await channel.close()
-            await channel.close()
+            async with opened(transport, colour.edge()) as channel:
+                message = self.make_message()
+                await channel.send(message, Envelope.from_message(message))
+                await channel.close()
 
         colour.run(close)
         self.check_arrived("Hello")
@@ -236,15 +235,13 @@ class TransportContract(Rehearsal):
         """Sending after closing either works or raises one of mailkit's errors."""
 
         async def send() -> bool:
-            channel = transport.open(colour.edge())
-            await channel.close()
-            message = self.make_message()
-            try:
-                await channel.send(message, Envelope.from_message(message))
-            except MailkitError:
-                return False
-            finally:
+            async with opened(transport, colour.edge()) as channel:
                 await channel.close()
+                message = self.make_message()
+                try:
+                    await channel.send(message, Envelope.from_message(message))
+                except MailkitError:
+                    return False
             return True
 
         if colour.run(send):
@@ -273,14 +270,13 @@ class TransportContract(Rehearsal):
         """Channels of one transport know nothing of each other: closing one leaves the other open."""
 
         async def send() -> None:
-            first, second = transport.open(colour.edge()), transport.open(colour.edge())
-            for channel in (first, second):
+            async with opened(transport, colour.edge()) as second:
+                async with opened(transport, colour.edge()) as first:
+                    for channel in (first, second):
+                        message = self.make_message()
+                        await channel.send(message, Envelope.from_message(message))
                 message = self.make_message()
-                await channel.send(message, Envelope.from_message(message))
-            await first.close()
-            message = self.make_message()
-            await second.send(message, Envelope.from_message(message))
-            await second.close()
+                await second.send(message, Envelope.from_message(message))
 
         colour.run(send)
         self.check_arrived("Hello", "Hello", "Hello")

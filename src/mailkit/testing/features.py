@@ -39,7 +39,8 @@ _FIELDS: Final[Mapping[str, Callable[[int], dict[str, Any]]]] = {
     "track_opens": lambda _: {"track_opens": True},
     "track_clicks": lambda _: {"track_clicks": False},
     "send_at": lambda _: {"send_at": datetime.now(UTC) + timedelta(hours=1)},
-    "template": lambda _: {"template": Template("welcome", {"name": "Bob"})},
+    # Most providers' templates bring subject and text along, and refuse others beside them.
+    "template": lambda _: {"template": Template("welcome", {"name": "Bob"}), "subject": None, "text": None},
 }
 
 FEATURES: Final = tuple(_FIELDS)

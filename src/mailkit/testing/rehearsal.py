@@ -14,6 +14,7 @@ from mailkit.attachment import Attachment
 from mailkit.envelope import Envelope
 from mailkit.errors import UnsupportedFeatureError
 from mailkit.message import Message
+from mailkit.testing.features import fields_that_need
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -43,12 +44,13 @@ class Delivered:
 
 @asynccontextmanager
 async def opened(transport: Transport, edge: Edge) -> AsyncGenerator[Channel, None]:
-    """Open a channel, and close it in the end."""
+    """Open a channel, and close it and its edge in the end."""
     channel = transport.open(edge)
     try:
         yield channel
     finally:
         await channel.close()
+        await edge.close()
 
 
 async def _each(messages: Sequence[Message | Outcome]) -> AsyncGenerator[Message | Outcome, None]:
@@ -74,6 +76,15 @@ class Rehearsal:
         """Return a message that the other side takes, with some fields changed."""
         message = Message(from_="Ada Lovelace <ada@example.com>", to="bob@example.org", subject="Hello", text="Hi Bob")
         return message.evolve(**fields).completed()
+
+    def fields_that_need(self, feature: str, count: int = 1) -> dict[str, Any]:
+        """Return the fields of a message that needs a feature, in a form that the other side takes.
+
+        Args:
+            feature: Its name in :class:`mailkit.Capabilities`.
+            count: How many, of what can be counted.
+        """
+        return fields_that_need(feature, count)
 
     def send(self, transport: Transport, colour: Colour, message: Message, envelope: Envelope | None = None) -> Receipt:
         """Send one message over a channel of its own."""

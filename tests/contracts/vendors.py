@@ -1,0 +1,94 @@
+"""For each provider: which contract its requests have to keep, and what is wrong with the contracts' files.
+
+All known defects of the files are corrected here and nowhere else; ``vendors/specs/SOURCES.md`` explains them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+from tests.contracts.openapi import Contract
+
+from mailkit.providers import Postmark, Resend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mailkit.edge.http import Request
+    from mailkit.providers.base import ApiTransport
+
+__all__ = ["VENDORS", "Vendor"]
+
+
+@frozen
+class Vendor:
+    """A provider and its contracts.
+
+    Args:
+        transport: The provider, with a key that is none.
+        contracts: By the end of the request's path: what its payload has to keep, all of them.
+        each: Also by the end of the path: what each element of an array in the payload has to keep.
+        unused: Kinds of messages that the provider refuses: by capability, or for a reason that is named here.
+        payload: Takes the payload out of a request: JSON by default.
+    """
+
+    transport: ApiTransport
+    contracts: Mapping[str, Sequence[Contract]]
+    each: Mapping[str, tuple[str, Sequence[Contract]]] = field(factory=dict, kw_only=True)
+    unused: Mapping[str, str] = field(factory=dict, kw_only=True)
+    payload: Callable[[Request], Any] | None = field(default=None, kw_only=True)
+
+
+def _openapi(path: str, media_type: str = "application/json") -> tuple[str | int, ...]:
+    return ("paths", path, "post", "requestBody", "content", media_type, "schema")
+
+
+def _postmark_is_old(document: Any) -> None:
+    """postmark_server.json is of 2018: Metadata and MessageStream came later."""
+    for name in ("SendEmailRequest", "EmailWithTemplateRequest"):
+        properties = document["components"]["schemas"][name]["properties"]
+        properties["Metadata"] = {"type": "object", "additionalProperties": {"type": "string"}}
+        properties["MessageStream"] = {"type": "string"}
+    document["components"]["schemas"]["Attachment"]["properties"]["ContentID"] = {"type": "string"}
+
+
+def _postmark_wants_one_name_of_a_template(document: Any) -> None:
+    """postmark_server.json requires TemplateId and TemplateAlias, each described as "if the other is not specified"."""
+    document["components"]["schemas"]["EmailWithTemplateRequest"]["required"] = ["TemplateModel", "To", "From"]
+
+
+def _resend_template_has_a_subject(document: Any) -> None:
+    """resend.yaml requires a subject although a template brings its own (defect 5)."""
+    model = document["components"]["schemas"]["SendEmailRequest"]
+    model["required"] = [name for name in model["required"] if name != "subject"]
+
+
+_POSTMARK_MODEL: Final = Contract("derived/postmark_email.schema.json")
+_POSTMARK_PATCHES: Final = (_postmark_is_old, _postmark_wants_one_name_of_a_template)
+_RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
+
+VENDORS: Final[Mapping[str, Vendor]] = {
+    "postmark": Vendor(
+        Postmark("KEY"),
+        {
+            "/email": [Contract("postmark_server.json", _openapi("/email"), _POSTMARK_PATCHES), _POSTMARK_MODEL],
+            "/email/withTemplate": [
+                Contract("postmark_server.json", _openapi("/email/withTemplate"), _POSTMARK_PATCHES)
+            ],
+            "/email/batch": [Contract("postmark_server.json", _openapi("/email/batch"), _POSTMARK_PATCHES)],
+            "/email/batchWithTemplates": [
+                Contract("postmark_server.json", _openapi("/email/batchWithTemplates"), _POSTMARK_PATCHES)
+            ],
+        },
+        each={"/email/batch": ("", [_POSTMARK_MODEL])},
+    ),
+    "resend": Vendor(
+        Resend("KEY"),
+        {
+            "/emails": [Contract("resend.yaml", _openapi("/emails"), _RESEND_PATCHES)],
+            "/emails/batch": [Contract("resend.yaml", _openapi("/emails/batch"), _RESEND_PATCHES)],
+        },
+        unused={"template-nested": "text and numbers"},
+    ),
+}
