@@ -44,12 +44,13 @@ class Boundaries:
         draw: What gives a boundary, if they are not to be random.
     """
 
-    __slots__ = ("_draw", "_drawn", "_random")
+    __slots__ = ("_delimiters", "_draw", "_drawn", "_random")
 
     def __init__(self, draw: Callable[[], str] | None = None) -> None:
         self._draw = draw
-        self._random = token_hex(16) if draw is None else ""
+        self._random = ""
         self._drawn: list[str] = []
+        self._delimiters: list[bytes] = []
 
     def next(self) -> str:
         """Return the next one.
@@ -59,6 +60,7 @@ class Boundaries:
                 for the other.
         """
         if self._draw is None:
+            self._random = self._random or token_hex(16)
             boundary = f"=_{len(self._drawn)}_{self._random}"
         else:
             boundary = check_boundary(self._draw())
@@ -67,6 +69,7 @@ class Boundaries:
                     f"the boundary {boundary!r} was given twice, or begins another one: return a new one each time"
                 )
         self._drawn.append(boundary)
+        self._delimiters.append(f"--{boundary}".encode())
         return boundary
 
     def are_absent_from(self, encoding: TransferEncoding, content: bytes | Content) -> bool:
@@ -77,10 +80,9 @@ class Boundaries:
         """
         if encoding == "base64" or (self._draw is None and encoding == "quoted-printable"):
             return True
-        delimiters = [f"--{boundary}".encode() for boundary in self._drawn]
         if isinstance(content, bytes):
-            return not any(delimiter in content for delimiter in delimiters)
-        return self._draw is None or not _occurs(delimiters, content)
+            return not any(delimiter in content for delimiter in self._delimiters)
+        return self._draw is None or not _occurs(self._delimiters, content)
 
 
 def _occurs(delimiters: list[bytes], content: Content) -> bool:
