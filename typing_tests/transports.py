@@ -28,6 +28,9 @@ from mailkit import (
     Transport,
     UnsupportedFeatureError,
 )
+from mailkit.edge.records import NameServers
+from mailkit.mx import DirectMX
+from mailkit.smtp import PoolLimits, Timeouts
 from mailkit.transport import Channel
 
 if TYPE_CHECKING:
@@ -79,3 +82,20 @@ def errors_are_told_apart_by_type(mailer: Mailer, message: Message) -> str:
     except MailkitError:
         return "else"
     return "sent"
+
+
+def straight_to_the_exchangers() -> Transport:
+    Mailer(DirectMX())
+    return DirectMX(
+        "mail.example.com",
+        port=2525,
+        require_tls=True,
+        private_networks=True,
+        name_servers=NameServers([("127.0.0.1", 53)], validating=True),
+        ca_file="ca.pem",
+        source_address=["192.0.2.1", "2001:db8::1"],
+        domains_at_once=3,
+        timeouts=Timeouts(connect=5.0),
+        pool=PoolLimits(max_connections=2),
+        transcript=print,
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 __all__ = ["chain_of"]
 
@@ -17,12 +18,12 @@ def chain_of(session: ssl.SSLSocket | ssl.SSLObject) -> tuple[bytes, ...]:
 
     Nothing, where this Python has no way to tell: whoever depends on the chain then fails closed.
     """
-    public: Any = getattr(session, "get_unverified_chain", None)
+    public: Callable[[], list[bytes]] | None = getattr(session, "get_unverified_chain", None)
     if public is not None:
         return tuple(public())
+    hidden: Any = session
     try:
-        # Python 3.10 to 3.12 have it under the public name's object.
-        sent: Any = session._sslobj.get_unverified_chain()  # type: ignore[union-attr]  # noqa: SLF001
-        return tuple(certificate.public_bytes(_DER) for certificate in sent or ())
+        sent: Any = hidden._sslobj.get_unverified_chain()  # noqa: SLF001 - where Python 3.10 to 3.12 have it
+        return tuple(bytes(certificate.public_bytes(_DER)) for certificate in sent or ())
     except (AttributeError, TypeError, ValueError):
         return ()
