@@ -64,6 +64,10 @@ def _listed(text: str) -> tuple[str, ...] | str:
     return tuple(text.split(",")) if "," in text else text
 
 
+def _name(value: str | None) -> str | None:
+    return None if value is None else check_host(value)
+
+
 def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value)
 
@@ -130,7 +134,7 @@ class SMTP:
     certificate: Path | None = field(default=None, converter=_path, kw_only=True)
     key: Path | None = field(default=None, converter=_path, kw_only=True)
     key_password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
-    server_hostname: str | None = field(default=None, kw_only=True)
+    server_hostname: str | None = field(default=None, converter=_name, kw_only=True)
     ssl_context: Any = field(default=None, kw_only=True, repr=False)
     ehlo_name: str | None = field(default=None, kw_only=True)
     source_address: str | tuple[str, ...] | None = field(default=None, converter=check_source_address, kw_only=True)
