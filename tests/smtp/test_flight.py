@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.colours import make_edge
+from tests.smtp.letters import BOB, EVE, letter
+from tests.smtp.wires import Wire
 
 from mailkit import (
     ConnectError,
@@ -23,10 +26,9 @@ from mailkit.smtp.flight import Flight
 from mailkit.smtp.handshake import Handshake
 from mailkit.smtp.options import SMTPOptions
 from mailkit.smtp.session import Session
-from mailkit.smtp.transaction import Transaction
-from tests.colours import make_edge
-from tests.smtp.letters import BOB, EVE, letter
-from tests.smtp.wires import Wire
+
+if TYPE_CHECKING:
+    from mailkit.smtp.transaction import Transaction
 
 WITH_BDAT = Extensions(keywords={"PIPELINING": (), "CHUNKING": (), "8BITMIME": (), "ENHANCEDSTATUSCODES": ()})
 
@@ -48,7 +50,9 @@ def session(wire: Wire | None = None, extensions: Extensions = WITH_BDAT) -> Ses
     """A connection that has shaken hands."""
     options = SMTPOptions(host="mail.example.com", port=587)
     conversation = Conversation(wire or Wire(), make_edge("blocking"), options)
-    return Session(conversation, Handshake(host="mail.example.com", extensions=extensions, tls_info=None, mechanism=None))
+    return Session(
+        conversation, Handshake(host="mail.example.com", extensions=extensions, tls_info=None, mechanism=None)
+    )
 
 
 def answer(transaction: Transaction, what: Awaited, reply: Reply, index: int = 0) -> None:
