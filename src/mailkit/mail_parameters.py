@@ -36,8 +36,14 @@ def _notify(value: str | Iterable[str] | None) -> tuple[Notify, ...] | None:
     return tuple(name for name in _NOTIFY if name in wanted)
 
 
-def _upper(value: str | None) -> str | None:
-    return None if value is None else value.upper()
+def _ret(value: str | None) -> Literal["FULL", "HDRS"] | None:
+    known: dict[str, Literal["FULL", "HDRS"]] = {"FULL": "FULL", "HDRS": "HDRS"}
+    if value is None:
+        return None
+    if value.upper() not in known:
+        msg = f"ret={value!r} is not known: use FULL or HDRS"
+        raise MessageError(msg)
+    return known[value.upper()]
 
 
 @frozen(kw_only=True)
@@ -98,7 +104,7 @@ class MailParameters:
         MessageError: One of them is out of its range.
     """
 
-    ret: Literal["FULL", "HDRS"] | None = field(default=None, converter=_upper)
+    ret: Literal["FULL", "HDRS"] | None = field(default=None, converter=_ret)
     envid: str | None = None
     require_tls: bool = False
     priority: int | None = None
@@ -112,9 +118,6 @@ class MailParameters:
     """What the server has to offer for it beside DSN: keywords, each with the message's field that asks for it."""
 
     def __attrs_post_init__(self) -> None:
-        if self.ret not in {None, "FULL", "HDRS"}:
-            msg = f"ret={self.ret!r} is not known: use FULL or HDRS"
-            raise MessageError(msg)
         if self.priority is not None and not -9 <= self.priority <= 9:
             msg = f"priority={self.priority} is out of range: use -9 (low) to 9 (high), 0 is normal"
             raise MessageError(msg)
