@@ -204,6 +204,24 @@ def test_at_most_ten_hosts_are_tried() -> None:
         assert {name for name, kind in world.dns.asked if kind == "A"} == {f"mx{n}.example.org" for n in range(10)}
 
 
+@pytest.mark.parametrize(("hosts", "seconds"), [(1, 20.0), (2, 10.0), (4, 5.0), (9, 5.0)])
+def test_hosts_share_the_time_for_connecting(hosts: int, seconds: float) -> None:
+    """Where nobody answers, the hosts of a domain take the timeout together, and not one each."""
+    with World(timeout=20.0) as world:
+        for number in range(hosts):
+            world.dns.add("example.org", "MX", f"{number} mx{number}.example.org.")
+            world.dns.add(f"mx{number}.example.org", "A", "127.0.0.99")
+        allowed: list[float] = []
+
+        async def nobody(host: str, port: int, *, deadline: float, **_: Any) -> None:
+            allowed.append(deadline - world.edge.now())
+            raise DeliveryTimeout("nobody answers")
+
+        world.edge.connect_tcp = nobody  # type: ignore[assignment, method-assign]
+        world.attempt(BOB)
+        assert allowed == pytest.approx([seconds] * hosts, abs=0.5)
+
+
 def test_what_the_host_says_is_too_large_is_rejected(world: World) -> None:
     """A message beyond the host's SIZE is rejected without a byte of it, and no other host is asked."""
     two_hosts(world, max_size=1000)

@@ -27,7 +27,7 @@ def test_an_address_literal_holds_an_address(domain: str, address: str | None) -
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "::1", "fe80::1", "fd00::1",
-     "::ffff:10.0.0.1", "::ffff:127.0.0.1"],
+     "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::1", "2002:a00:1::"],
 )  # fmt: skip
 def test_private_addresses_are_for_those_who_ask_for_them(address: str) -> None:
     """Loopback, private and link-local addresses, also in their IPv6 clothes."""
@@ -35,7 +35,7 @@ def test_private_addresses_are_for_those_who_ask_for_them(address: str) -> None:
     assert is_reachable(address, private_networks=True)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
 def test_public_addresses_are_for_everybody(address: str) -> None:
     """The public Internet is where mail exchangers are."""
     assert is_reachable(address, private_networks=False)

@@ -122,7 +122,8 @@ class MXChannel(Channel):
         refusals = [delivery.refusal for delivery in deliveries if delivery.refusal is not None]
         if len(refusals) == len(deliveries) and {result.status for result in results} == {"rejected"}:
             raise refusals[0]  # it is the message that cannot be sent, wherever to
-        errors = [delivery.error for delivery in deliveries if delivery.error is not None]
+        open_ends = [delivery for delivery in deliveries if delivery.is_open]
+        errors = [delivery.error for delivery in open_ends if delivery.error is not None]
         error = next((each for each in errors if each.retryable), errors[0] if errors else None)
         concluded = verdict(Delivered(results, error), transport=self._name, message_id=message_id)
         if isinstance(concluded, Receipt):

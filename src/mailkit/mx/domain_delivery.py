@@ -80,6 +80,11 @@ class DomainDelivery:
         )
 
     @property
+    def is_open(self) -> bool:
+        """Whether for some recipients nothing is decided, so that `error` says why."""
+        return any(result.status in {"not_sent", "unknown"} for result in self.results)
+
+    @property
     def _rest(self) -> tuple[Address, ...]:
         """Those of whom no host has said, or can have done, anything."""
         return tuple(
@@ -111,11 +116,13 @@ class DomainDelivery:
             self._decide("rejected", route.enhanced_code, "resolve", route.why)
             return
         policy = await self._network.policies.enforced(self.domain)
-        for exchanger in in_mx_order(route.exchangers, self._network.draw)[:MAX_HOSTS]:
+        exchangers = in_mx_order(route.exchangers, self._network.draw)[:MAX_HOSTS]
+        for exchanger in exchangers:
             host = exchanger.exchange
             try:
                 records = await self._network.names.host(host, is_secure=route.authenticated)
-                await self._try_host(host, records, self._security_of(host, records, policy))
+                security = self._security_of(host, records, policy)
+                await self._try_host(host, records, security, others=len(exchangers) - 1)
             except (DeliveryError, ConfigurationError) as error:
                 self._fail(host, error)
                 if isinstance(error, DeliveryError) and error.phase == "pool":
@@ -127,8 +134,14 @@ class DomainDelivery:
         require_tls = self._network.transport.require_tls
         return security_of(host, records, policy, domain=self.domain, require_tls=require_tls)
 
-    async def _try_host(self, name: str, records: HostRecords, security: HostSecurity) -> None:
+    async def _try_host(self, name: str, records: HostRecords, security: HostSecurity, others: int = 0) -> None:
         """Give the message for those that are left to one host.
+
+        Args:
+            name: The host.
+            records: Where it is.
+            security: What it has to show.
+            others: How many other hosts may have to be connected to, too.
 
         Raises:
             DeliveryError: There is no address, or no connection to it.
@@ -140,6 +153,7 @@ class DomainDelivery:
             self._failures.append((name, UnsupportedFeatureError(msg, feature="require_tls", transport=name)))
             return
         host = await self._network.hosts.get(name, security, addresses)
+        host.others = others
         try:
             self._enter(await self._give(host))
         except UnsupportedFeatureError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.envelope import Envelope
 
 __all__ = ["by_domain", "is_reachable", "literal_address"]
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 def by_domain(envelope: Envelope) -> dict[str, tuple[Address, ...]]:
@@ -33,8 +35,15 @@ def is_reachable(address: str, *, private_networks: bool) -> bool:
     A recipient's domain belongs to strangers, who may point it at this machine or at its neighbours.
     """
     parsed = ip_address(address)
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, IPv6Address):
+        parsed = _embedded(parsed) or parsed
     if parsed.is_multicast or parsed.is_unspecified:
         return False
     return private_networks or parsed.is_global
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to: mapped, 6to4 (RFC 3056) or NAT64 (RFC 6052)."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mailkit.smtp.options import SMTPOptions
 
 __all__ = ["Host"]
+
+
+SHORTEST: Final = 5.0
+"""Seconds that a host has for connecting at least, however many others there are."""
 
 
 class _AnchorFoundError(TLSError):
@@ -53,6 +57,7 @@ class Host:
         self._pool = Pool(edge, self._connect, transport.pool)
         self._anchor: bytes | None = None
         self.addresses: tuple[str, ...] = ()
+        self.others: int = 0  # hosts that share the time for connecting
         self.used_at: float = edge.now()
 
     async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
@@ -115,11 +120,13 @@ class Host:
         return session
 
     async def _shake_hands(self, options: SMTPOptions) -> Session:
-        timeout = options.timeouts.connect
+        timeout = self._edge.timeout if options.timeouts.connect is None else options.timeouts.connect
+        # Where a network swallows what goes to port 25, the hosts of one domain must not each take all of it.
+        timeout = max(timeout / (self.others + 1), min(timeout, SHORTEST))
         stream = await self._edge.connect_tcp(
             self._name,
             options.port,
-            deadline=self._edge.now() + (self._edge.timeout if timeout is None else timeout),
+            deadline=self._edge.now() + timeout,
             source_address=self._transport.source_address,
             addresses=self.addresses,
         )
