@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
 from mailkit import Capabilities, ConfigurationError
 from mailkit.edge.records import NameServers
@@ -31,6 +32,15 @@ def test_it_is_a_value() -> None:
     ] == 1
     assert str(direct) == "mx://mail.example.com"
     assert direct.capabilities == Capabilities.rfc5322(smtputf8=True)
+
+
+@pytest.mark.parametrize("source_address", [None, "127.0.0.1", ["127.0.0.1", "::1"]])
+def test_change_is_a_copy(source_address: str | list[str] | None) -> None:
+    """A copy differs in what was changed, and in nothing else."""
+    direct = DirectMX("mail.example.com", source_address=source_address)
+    changed = evolve(direct, port=2525)
+    assert (changed.port, changed.source_address) == (2525, direct.source_address)
+    assert evolve(changed, port=25) == direct
 
 
 def test_it_opens_channels(edge: Edge) -> None:

@@ -50,7 +50,7 @@ def _ehlo_name(given: str | None) -> str:
 
 
 def _sources(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    checked = check_source_address(value)
+    checked = None if value == () else check_source_address(value)  # () comes from a copy
     return (checked,) if isinstance(checked, str) else checked or ()
 
 
