@@ -13,6 +13,7 @@ from mailkit.edge import run_sync
 from mailkit.errors import ConfigurationError
 from mailkit.policies.retry import RetryPolicy
 from mailkit.post import Post
+from mailkit.transport import carrying_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -133,6 +134,9 @@ class Mailer:
                 except StopAsyncIteration:
                     return
                 yield outcome
+        except BaseException as interruption:
+            run_sync(_break_off(outcomes, interruption))
+            raise
         finally:
             run_sync(outcomes.aclose())
 
@@ -298,6 +302,11 @@ async def _each(messages: Iterable[Message] | AsyncIterable[Message]) -> AsyncGe
     else:
         for message in messages:
             yield message
+
+
+async def _break_off(outcomes: AsyncGenerator[Outcome, None], interruption: BaseException) -> None:
+    async with carrying_on(outcomes):
+        raise interruption
 
 
 async def _next(outcomes: AsyncGenerator[Outcome, None]) -> Outcome:

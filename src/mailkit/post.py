@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from mailkit.errors import ConfigurationError, MessageError
+from mailkit.errors import ConfigurationError, ConnectError, MessageError
 from mailkit.policies.retry import RetryChannel
-from mailkit.transport import Transport
+from mailkit.transport import Transport, carrying_on
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -151,7 +152,8 @@ class Post:
         async with (
             aclosing(messages),
             aclosing(completed()) as items,
-            aclosing(self.channel().send_many(items, connections=connections, window=window)) as outcomes,
+            _naming(given),
+            carrying_on(self.channel().send_many(items, connections=connections, window=window)) as outcomes,
         ):
             async for outcome in outcomes:
                 mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
@@ -171,6 +173,26 @@ class Post:
             _, channel = self._channels.popitem()
             await channel.close()
         await self._edge.close()
+
+
+@asynccontextmanager
+async def _naming(given: Iterable[Message]) -> AsyncGenerator[None, None]:
+    """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken."""
+    try:
+        yield
+    except BaseException as interruption:
+        left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
+        if left is not None:
+            interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
+        raise
+
+
+def _left(message: Message, outcome: Outcome | None) -> Outcome:
+    from mailkit.receipt import Outcome
+
+    if outcome is None:  # it had not got as far as the transport
+        return Outcome(message=message, error=ConnectError("the stream of messages was interrupted before this one"))
+    return Outcome(message=message, receipt=outcome.receipt, error=outcome.error)
 
 
 def _url(given: object) -> str:

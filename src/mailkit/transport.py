@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -176,6 +177,26 @@ class ServerInfo:
     extensions: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     authenticated: str | None = None
+
+
+@asynccontextmanager
+async def carrying_on(outcomes: AsyncGenerator[Outcome, None]) -> AsyncGenerator[AsyncGenerator[Outcome, None], None]:
+    """Go through a stream of outcomes in this block: whatever breaks off the block breaks off the stream by itself.
+
+    So a stream that says what it leaves behind says it of that interruption (a closed generator's GeneratorExit, a
+    cancellation, KeyboardInterrupt), as its ``outcomes``.
+    """
+    try:
+        yield outcomes
+    except BaseException as interruption:
+        try:
+            await outcomes.athrow(interruption)
+        except BaseException as raised:
+            if raised is not interruption and not isinstance(raised, StopAsyncIteration):
+                raise
+        raise
+    finally:
+        await outcomes.aclose()
 
 
 class Channel:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
-from mailkit.transport import Channel
+from mailkit.transport import Channel, carrying_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -131,7 +131,7 @@ class RetryChannel(Channel):
             while source.goes_on:
                 async with (
                     aclosing(source.next_segment()) as segment,
-                    aclosing(self._channel.send_many(segment, connections=connections, window=window)) as outcomes,
+                    carrying_on(self._channel.send_many(segment, connections=connections, window=window)) as outcomes,
                 ):
                     async for outcome in outcomes:
                         if waiting or self._unfinished(outcome) is not None:
@@ -141,7 +141,11 @@ class RetryChannel(Channel):
                         else:
                             yield outcome
                 while waiting:
-                    reconsidered = await self._reconsider(waiting[0])
+                    try:
+                        reconsidered = await self._reconsider(waiting[0])
+                    except BaseException as interruption:
+                        waiting[0] = _left_by(interruption, waiting[0])
+                        raise
                     waiting.popleft()
                     yield reconsidered
         except BaseException as interruption:
@@ -231,6 +235,16 @@ def _is_complete(ended: Receipt | DeliveryError) -> TypeGuard[Receipt]:
     if isinstance(ended, DeliveryError):
         return False
     return all(result.status == "accepted" for result in ended.recipients)
+
+
+def _left_by(interruption: BaseException, outcome: Outcome) -> Outcome:
+    """Return what an interruption has left of a message that was being tried again."""
+    from mailkit.receipt import Outcome, Receipt
+
+    delivery = getattr(interruption, "delivery", None)
+    if isinstance(delivery, Receipt):
+        return Outcome(message=outcome.message, receipt=delivery)
+    return outcome if delivery is None else Outcome(message=outcome.message, error=delivery)
 
 
 class _Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mailkit.envelope import Envelope
@@ -19,7 +20,7 @@ from mailkit.smtp.pool import Pool
 from mailkit.smtp.raw import RawContent
 from mailkit.smtp.stream import deliver_stream
 from mailkit.smtp.verdict import verdict
-from mailkit.transport import Channel, ServerInfo
+from mailkit.transport import Channel, ServerInfo, carrying_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -83,13 +84,9 @@ class SMTPChannel(Channel):
         most = min(connections, self._server.pool.max_connections)
         lanes = [Lane(self._pool, window) for _ in range(most)]
         flights = (self._flight(message) async for message in messages)
-        outcomes = deliver_stream(flights, lanes, self._edge)
-        try:
+        async with aclosing(flights), carrying_on(deliver_stream(flights, lanes, self._edge)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
-        finally:
-            await outcomes.aclose()
-            await flights.aclose()
 
     def _flight(self, message: Message | Outcome) -> Flight | Outcome:
         if isinstance(message, Outcome):
