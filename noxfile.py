@@ -123,6 +123,8 @@ def integration(session: nox.Session) -> None:
         "OpenSMTPD (unpacked below MAILKIT_OPENSMTPD)": shutil.which(
             "smtpd", path=f"{os.environ.get('MAILKIT_OPENSMTPD', '/nonexistent')}/usr/sbin"
         ),
+        "microsocks (Debian: microsocks)": shutil.which("microsocks"),
+        "tinyproxy (Debian: tinyproxy-bin)": shutil.which("tinyproxy"),
     }
     missing = [name for name, program in servers.items() if program is None]
     for name in missing:
