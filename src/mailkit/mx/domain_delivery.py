@@ -152,8 +152,7 @@ class DomainDelivery:
             msg = f"neither DANE nor MTA-STS says which certificate {name} must have, as REQUIRETLS wants it"
             self._failures.append((name, UnsupportedFeatureError(msg, feature="require_tls", transport=name)))
             return
-        host = await self._network.hosts.get(name, security, addresses)
-        host.others = others
+        host = await self._network.hosts.get(name, security, addresses, others=others)
         try:
             self._enter(await self._give(host))
         except UnsupportedFeatureError as error:

@@ -33,13 +33,20 @@ class Hosts:
         self._edge = edge
         self._hosts: dict[tuple[str, HostSecurity], Host] = {}
 
-    async def get(self, name: str, security: HostSecurity, addresses: tuple[str, ...]) -> Host:
-        """Return the host; connections are made to these addresses from now on."""
+    async def get(self, name: str, security: HostSecurity, addresses: tuple[str, ...], *, others: int = 0) -> Host:
+        """Return the host.
+
+        Args:
+            name: Its name.
+            security: What it has to show.
+            addresses: Where connections are made to from now on.
+            others: How many other hosts may have to be connected to for the same message.
+        """
         host = self._hosts.get((name, security))
         if host is None:
             made = Host(self._transport, self._edge, name, security)
             host = self._hosts.setdefault((name, security), made)
-        host.addresses = addresses
+        host.addresses, host.others = addresses, others
         host.used_at = self._edge.now()
         await self._close_some()
         return host

@@ -48,4 +48,4 @@ class Memory(Generic[K, V]):
         self._kept.pop(key, None)
         self._kept[key] = (self._now() + seconds, value)
         while len(self._kept) > self._most:
-            self._kept.pop(next(iter(self._kept.copy())), None)
+            self._kept.pop(next(iter(self._kept.copy()), key), None)
