@@ -253,6 +253,7 @@ def test_xtext_reads_back(value: str) -> None:
     assert encoded.isprintable()
     assert " " not in encoded
     assert "=" not in encoded
+    assert not set("<>") & set(encoded)  # nothing looks like the end of the path before it
     head, *tail = encoded.split("+")
     assert head + "".join(chr(int(part[:2], 16)) + part[2:] for part in tail) == value
 

@@ -55,7 +55,8 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # esmtp-keyword, RFC 5321 §
 # What may go up to U+10FFFF is given by what it leaves out: else it would take milliseconds to compile, at each import.
 _VALUE = re.compile(r"[^\x00- =\x7f-\x9f]+")  # esmtp-value, RFC 5321 §4.1.2, RFC 6531 §3.3
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
-_NOT_XCHAR = re.compile(r"[^!-*,-<>-~]")  # RFC 3461 §4
+# RFC 3461 §4; beyond it "<" and ">", which a careless server could take for the end of the path before them.
+_NOT_XCHAR = re.compile(r"[^!-*,-;?-~]")
 _PRINTABLE = re.compile(r"[ -~]+")
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9-]+")  # atom, as IANA registers address types
 
