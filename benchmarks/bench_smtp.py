@@ -32,31 +32,34 @@ class Work:
         title: How the table calls it.
         recipients: Of each letter.
         size: Octets of its attachment.
-        counts: Letters a round: as a stream by mailkit, one by one by mailkit, by the others.
+        counts: Measured letters a round: with a window in flight, with mailkit's other ways, with other libraries.
+        warm: Small letters before those, so that connections are open and just-in-time compilers have compiled.
     """
 
     title: str
     recipients: int = 1
     size: int = 0
-    counts: tuple[int, int, int] = (3000, 1000, 200)
+    counts: tuple[int, int, int] = (3000, 1000, 400)
+    warm: int = 3
 
     def count(self, sender: Sender) -> int:
         """Return how many letters a sender gets in a round."""
         if not sender.name.startswith("mailkit"):
             return self.counts[2]
-        return self.counts[0] if "send_many" in sender.name else self.counts[1]
+        has_window = "send_many" in sender.name and "PIPELINING only" not in sender.name
+        return self.counts[0] if has_window else self.counts[1]
 
 
 LOOPBACK = (
-    Work("small, one recipient"),
-    Work("small, five recipients", recipients=5, counts=(2000, 1000, 200)),
+    Work("small, one recipient", warm=100),
+    Work("small, five recipients", recipients=5, counts=(2000, 1000, 200), warm=100),
     Work("100 kB, one recipient", size=100_000, counts=(300, 300, 50)),
     Work("40 MiB, one recipient", size=40 << 20, counts=(1, 1, 1)),
 )
 ROUND_TRIPS = {
     1: Work("round trip of 1 ms", counts=(3000, 200, 100)),
     20: Work("round trip of 20 ms", counts=(1500, 20, 10)),
-    100: Work("round trip of 100 ms", counts=(1000, 5, 3)),
+    100: Work("round trip of 100 ms", counts=(1000, 15, 3)),
 }
 
 
@@ -68,7 +71,7 @@ def _contestant(sender: Sender, work: Work, port: int, folder: Path) -> Contesta
             attachment.write_bytes(os.urandom(work.size))
     count = work.count(sender)
     given = letters(count, recipients=work.recipients, attachment=attachment)
-    warm = letters(3)
+    warm = letters(work.warm)
 
     def run() -> tuple[float, float]:
         sample: Sample = sender.deliver(port, warm, given)

@@ -141,9 +141,7 @@ def test_the_written_forms_parse_back(address: Address) -> None:
 def test_the_standard_library_reads_one_mailbox(address: Address) -> None:
     """The header parser of the stdlib finds exactly the one address in the display form, at the same host."""
     header: Any = email.policy.SMTPUTF8.header_factory("To", str(address))
-    assert [(found.username, found.domain) for found in header.addresses] == [
-        (address.local_part, address.domain)
-    ]
+    assert [(found.username, found.domain) for found in header.addresses] == [(address.local_part, address.domain)]
     assert header.addresses[0].display_name == address.name
 
 

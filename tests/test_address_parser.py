@@ -55,9 +55,7 @@ _NEARLY_PLAIN = st.builds(
 
 
 def _is_special(domain: str) -> bool:
-    return any(
-        f".{domain}".endswith(f".{special}") for special in SPECIAL_USE_DOMAIN_NAMES if special != "test"
-    )
+    return any(f".{domain}".endswith(f".{special}") for special in SPECIAL_USE_DOMAIN_NAMES if special != "test")
 
 
 @given(st.one_of(_PLAIN, _NEARLY_PLAIN))
@@ -305,9 +303,7 @@ def test_a_name_without_quotes_is_plain_words() -> None:
     """Only words one space apart need no quotes, and nothing that looks encoded is left without them."""
     assert is_phrase("Ada Lovelace")
     assert is_phrase("日本語 太郎")
-    assert not any(
-        map(is_phrase, ["", " a", "a ", "a  b", "A.B.", ".", "a, b", "a@b", "=?utf-8?q?a?=", 'a"', "(a)"])
-    )
+    assert not any(map(is_phrase, ["", " a", "a ", "a  b", "A.B.", ".", "a, b", "a@b", "=?utf-8?q?a?=", 'a"', "(a)"]))
 
 
 def test_a_name_may_hold_whatever_prints() -> None:

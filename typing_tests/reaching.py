@@ -34,3 +34,9 @@ def hosts_are_found_in_dns() -> None:
 
 def rates_are_limits_of_the_pool() -> None:
     SMTP("mail.example.com", pool=PoolLimits(messages_per_second=0.5, recipients_per_second=100))
+
+
+def one_mechanism_may_be_named() -> None:
+    SMTP("mail.example.com", username="ada", password="secret", mechanism="SCRAM-SHA-256")
+    SMTP("mail.example.com", username="ada", password="secret", mechanism="NTLM")
+    SMTP("mail.example.com", username="ada", password="secret", mechanism="SCRAM")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from mailkit.errors import AuthenticationError, DeliveryError, ProtocolError
 from mailkit.reply import Reply
 from mailkit.smtp.auth import MAX_CHALLENGES, Credentials, Exchange, choose
+from mailkit.smtp.mechanism_names import MECHANISM_NAMES, NEEDS_TLS, WITH_TOKEN, MechanismName
 from mailkit.smtp.mechanisms import CramMD5, Login, OAuthBearer, Plain, XOAuth2
+from mailkit.smtp.ntlm import NTLM
 from mailkit.smtp.scram import Scram
 
 ALL = ("LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "GSSAPI")
@@ -59,6 +61,7 @@ def test_the_mechanisms_are_what_they_are_called() -> None:
         "LOGIN": Login,
         "XOAUTH2": XOAuth2,
         "OAUTHBEARER": OAuthBearer,
+        "NTLM": NTLM,
     }
     for name, kind in kinds.items():
         credentials = TOKEN if "OAUTH" in name else PASSWORD
@@ -100,13 +103,49 @@ def test_without_tls_a_hash_may_still_go() -> None:
     assert chosen(("PLAIN", "SCRAM-SHA-256"), PASSWORD, tls=False) == "SCRAM-SHA-256"
 
 
-@pytest.mark.parametrize(("offered", "said"), [((), "no mechanism"), (("GSSAPI", "NTLM"), "GSSAPI, NTLM")])
+@pytest.mark.parametrize(("offered", "said"), [((), "no mechanism"), (("GSSAPI", "DIGEST-MD5"), "DIGEST-MD5, GSSAPI")])
 def test_what_does_not_fit_is_explained(offered: tuple[str, ...], said: str) -> None:
     """The error lists what is offered and what would be possible, and is not retried."""
     with pytest.raises(AuthenticationError, match=f"offers {said}; with a password mailkit can use SCRAM") as caught:
         chosen(offered, PASSWORD)
     assert caught.value.cause == "configuration"
     assert not caught.value.retryable
+
+
+def test_ntlm_comes_last() -> None:
+    """NTLM is used where nothing else is offered, and never without TLS."""
+    assert chosen(("NTLM", "LOGIN"), PASSWORD) == "LOGIN"
+    assert chosen(("NTLM", "GSSAPI"), PASSWORD) == "NTLM"
+    with pytest.raises(AuthenticationError, match="NTLM would show a password, or let it be guessed") as caught:
+        chosen(("NTLM",), PASSWORD, tls=False)
+    assert caught.value.cause == "security"
+
+
+@pytest.mark.parametrize("name", MECHANISM_NAMES)
+def test_a_mechanism_that_is_asked_for_is_the_only_one(name: MechanismName) -> None:
+    """Whatever else is offered, it is used; without it, and where it would show a secret, nothing is."""
+    credentials = TOKEN if name in WITH_TOKEN else PASSWORD
+    conditions: dict[str, Any] = {"mechanism": name, "channel_binding": b"hash"}
+    others = tuple(each for each in (*ALL, "NTLM") if each != name)
+    assert chosen((*others, name), credentials, **conditions) == name
+    with pytest.raises(AuthenticationError, match=f"mechanism='{name}' was asked for, for which there is no such") as e:
+        chosen(others, credentials, **conditions)
+    assert e.value.cause == "configuration"
+    if name in NEEDS_TLS:
+        with pytest.raises(AuthenticationError, match="use TLS") as caught:
+            chosen((*others, name), credentials, tls=False, **conditions)
+        assert caught.value.cause == "security"
+
+
+def test_scram_asked_for_with_and_without_binding() -> None:
+    """Unbound although -PLUS is offered, the flag is n, as the server would take y for an attack; bound needs TLS."""
+    both = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"]
+    for offered, flag in ((both, b"n,,"), (both[:1], b"y,,")):
+        scram = choose(offered, credentials=PASSWORD, tls=True, channel_binding=b"hash", mechanism="SCRAM-SHA-256")
+        assert scram.name == "SCRAM-SHA-256"
+        assert (scram.initial() or b"").startswith(flag)
+    with pytest.raises(AuthenticationError, match="nothing to bind it to: it needs TLS"):
+        chosen(tuple(both), PASSWORD, mechanism="SCRAM-SHA-256-PLUS")
 
 
 def test_plain_takes_no_round_trip_more() -> None:

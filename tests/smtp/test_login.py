@@ -59,4 +59,4 @@ def test_a_fetched_token_is_checked_like_a_given_one(edge: Edge, run: Callable[.
 def test_a_login_shows_no_secret() -> None:
     """Password and token are not in the representation."""
     login = Login(username="ada", password=Secret("hunter2"), token=Secret("tok3n"))
-    assert repr(login) == "Login(username='ada')"
+    assert repr(login) == "Login(username='ada', mechanism=None)"

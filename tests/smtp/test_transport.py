@@ -122,6 +122,10 @@ def test_without_credentials_there_is_no_login() -> None:
         ({"username": "ada"}, "one half"),
         ({"password": "x"}, "one half"),
         ({"token": "x"}, "one half"),
+        ({"mechanism": "NTLM"}, "there is nobody to: give a username"),
+        ({"username": "ada", "password": "x", "mechanism": "ntlm"}, "mechanism='ntlm' is not known: use one of 'SCRAM"),
+        ({"username": "ada", "password": "x", "mechanism": "XOAUTH2"}, "XOAUTH2 takes a token, not a password"),
+        ({"username": "ada", "token": "x", "mechanism": "PLAIN"}, "PLAIN takes a password, not a token"),
         ({"username": "a\nb", "password": "x"}, "control character"),
         ({"username": "ada", "token": "two words"}, "token"),
         ({"ehlo_name": "a b"}, "a b"),
@@ -151,7 +155,9 @@ def test_a_url_says_everything() -> None:
         "smtp://ada:p%40ss@mail.example.com:2525?tls=starttls&ca_file=/ca.pem&certificate=/c.pem&key=/k.pem"
         "&server_hostname=mx.example.com&ehlo_name=client.example.com&source_address=192.0.2.1&recipients=all"
         "&pipelining=off&chunking=off&timeout=5&max_connections=3&max_messages=50&max_age=600&idle_timeout=20"
+        "&mechanism=scram-sha-256"
     )
+    assert transport.mechanism == "SCRAM-SHA-256"
     assert (transport.host, transport.port, transport.username) == ("mail.example.com", 2525, "ada")
     assert transport.password == Secret("p@ss")
     assert (transport.tls, transport.recipients) == ("starttls", "all")

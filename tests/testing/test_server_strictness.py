@@ -189,7 +189,7 @@ class Feed:
         edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
         self.pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
 
-    def __call__(self, _between: bool) -> bytes:  # noqa: FBT001 (a callback)
+    def __call__(self, _between: bool) -> bytes:
         """Return the next piece."""
         return self.pieces.pop(0)
 

@@ -141,7 +141,7 @@ class Response:
     def json(self) -> Any:
         """Return the body's JSON value, or None where it is none: cut, HTML, not UTF-8, nested too deep."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body.decode())
         except (ValueError, RecursionError):
             return None
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from mailkit.edge.base import TLS, run_sync
-from mailkit.errors import ConnectError
+from mailkit.errors import ConnectError, DeliveryTimeout
 
 if TYPE_CHECKING:
     import ssl
@@ -105,6 +105,12 @@ class _Extra:
     def tls(self, context: ssl.SSLContext) -> TLS:
         return TLS(context=context, server_hostname=self.shared.server_hostname)
 
+    def not_written(self, error: ConnectError | DeliveryTimeout) -> Exception:
+        """Return httpcore's own error where that may have an answer: it reads on then, and anything else ends it."""
+        # A server may answer before it has read all, and hang up or take no more.
+        has_hung_up = isinstance(error, ConnectError)
+        return httpcore.WriteError(str(error)) if has_hung_up or self.stream.has_input() else error
+
 
 class _BlockingStream(_Extra, httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - a block is 16 KiB
@@ -113,9 +119,8 @@ class _BlockingStream(_Extra, httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
             run_sync(self.stream.send(buffer, deadline=self.shared.step(timeout)))
-        except ConnectError as error:
-            # Its own error, which makes httpcore read on: a server may have answered before it hung up.
-            raise httpcore.WriteError(str(error)) from error
+        except (ConnectError, DeliveryTimeout) as error:
+            raise self.not_written(error) from error
 
     def close(self) -> None:
         self.shared.streams.discard(self.stream)
@@ -137,8 +142,8 @@ class _TaskStream(_Extra, httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
             await self.stream.send(buffer, deadline=self.shared.step(timeout))
-        except ConnectError as error:
-            raise httpcore.WriteError(str(error)) from error
+        except (ConnectError, DeliveryTimeout) as error:
+            raise self.not_written(error) from error
 
     async def aclose(self) -> None:
         self.shared.streams.discard(self.stream)

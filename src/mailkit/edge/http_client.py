@@ -106,7 +106,7 @@ def _extensions(answer: Any) -> Mapping[str, Any]:
 
 
 class _BlockingTransport(httpx.BaseTransport):
-    def __init__(self, backend: BlockingBackend, context: ssl.SSLContext) -> None:
+    def __init__(self, backend: BlockingBackend, context: ssl.SSLContext | None) -> None:
         self.backend = backend
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
@@ -127,6 +127,7 @@ class _BlockingTransport(httpx.BaseTransport):
             for block in answer.iter_stream():
                 if not body.feed(block):
                     break
+            body.end()
         finally:
             answer.close()
         return httpx.Response(answer.status)
@@ -136,7 +137,7 @@ class _BlockingTransport(httpx.BaseTransport):
 
 
 class _TaskTransport(httpx.AsyncBaseTransport):
-    def __init__(self, backend: TaskBackend, context: ssl.SSLContext) -> None:
+    def __init__(self, backend: TaskBackend, context: ssl.SSLContext | None) -> None:
         self.backend = backend
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
@@ -160,6 +161,7 @@ class _TaskTransport(httpx.AsyncBaseTransport):
                     # Not left by break, which would leave httpcore's generators to the garbage collector: without its
                     # connection the next turn ends them.
                     await extensions["network_stream"].aclose()
+            body.end()
         finally:
             await answer.aclose()
         return httpx.Response(answer.status)
@@ -196,12 +198,12 @@ class BlockingClient(_Client):
 
     Args:
         edge: Whose connections to use.
-        tls: How to talk TLS.
+        tls: How to talk TLS; None for http.
         context: The same, made ready.
     """
 
-    def __init__(self, edge: Edge, tls: TLS, context: ssl.SSLContext) -> None:
-        backend = BlockingBackend(edge, tls.server_hostname)
+    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None) -> None:
+        backend = BlockingBackend(edge, None if tls is None else tls.server_hostname)
         super().__init__(backend.shared)
         self._http = httpx.Client(transport=_BlockingTransport(backend, context), trust_env=False)
 
@@ -215,12 +217,12 @@ class TaskClient(_Client):
 
     Args:
         edge: Whose connections to use.
-        tls: How to talk TLS.
+        tls: How to talk TLS; None for http.
         context: The same, made ready.
     """
 
-    def __init__(self, edge: Edge, tls: TLS, context: ssl.SSLContext) -> None:
-        backend = TaskBackend(edge, tls.server_hostname)
+    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None) -> None:
+        backend = TaskBackend(edge, None if tls is None else tls.server_hostname)
         super().__init__(backend.shared)
         self._http = httpx.AsyncClient(transport=_TaskTransport(backend, context), trust_env=False)
 

@@ -6,7 +6,7 @@ Nothing here imports an HTTP library before the first request.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mailkit.edge.base import run_sync
 from mailkit.errors import DeliveryTimeout
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["BlockingClients", "TaskClients"]
+
+Key: TypeAlias = "tuple[str, TLS | None]"
+"""What requests that may share a connection have in common: the scheme, and how to talk TLS where it is https."""
 
 
 class BlockingClients:
@@ -33,14 +36,15 @@ class BlockingClients:
         self._edge = edge
         self._waiter = waiter
         self._pid = os.getpid()
-        self._clients: dict[TLS, BlockingClient] = {}
+        self._clients: dict[Key, BlockingClient] = {}
         self._contexts: dict[TLS, Any] = {}  # not the edge's: these offer HTTP in their handshakes (ALPN)
+        self._making = edge.lock()
 
     async def fetch(self, request: Request, deadline: float) -> Response:
         """See :meth:`mailkit.edge.base.Edge.fetch`."""
         from mailkit.edge.http_exchange import Exchange
 
-        client = self._client(request.tls)
+        client = self._client(_key(request))
         exchange = Exchange(request)
         now = self._edge.now()
         _check_time(deadline, now)
@@ -53,19 +57,25 @@ class BlockingClients:
             raise
         return exchange.response()
 
-    def _client(self, tls: TLS) -> BlockingClient:
+    def _client(self, key: Key) -> BlockingClient:
         if self._pid != os.getpid():
-            self._pid, clients, self._clients = os.getpid(), self._clients, {}
+            # The lock as well: another thread of the parent may have held it.
+            clients, self._making = self._clients, self._edge.lock()
+            self._pid, self._clients = os.getpid(), {}
             for each in clients.values():
                 each.abandon()
-        if tls in self._clients:
-            return self._clients[tls]
+        return self._clients.get(key) or run_sync(self._made(key))
+
+    async def _made(self, key: Key) -> BlockingClient:
         from mailkit.edge.http_client import BlockingClient  # loads httpx
         from mailkit.edge.tls import context_for  # loads ssl
 
-        context = run_sync(context_for(tls, self._contexts, self._waiter))
-        # Making one does no I/O, so of two threads that come here at once one just loses its own.
-        return self._clients.setdefault(tls, BlockingClient(self._edge, tls, context))
+        async with self._making:  # reading the system's authorities takes tens of milliseconds: once is enough
+            client = self._clients.get(key)
+            if client is None:
+                context = None if key[1] is None else await context_for(key[1], self._contexts, self._waiter)
+                client = self._clients[key] = BlockingClient(self._edge, key[1], context)
+            return client
 
     async def close(self) -> None:
         """Close every connection."""
@@ -90,14 +100,15 @@ class TaskClients:
         self._edge = edge
         self._waiter = waiter
         self._home: tuple[int, object] | None = None
-        self._clients: dict[TLS, TaskClient] = {}
+        self._clients: dict[Key, TaskClient] = {}
         self._contexts: dict[TLS, Any] = {}
+        self._making = edge.lock()
 
     async def fetch(self, request: Request, deadline: float) -> Response:
         """See :meth:`mailkit.edge.base.Edge.fetch`."""
         from mailkit.edge.http_exchange import Exchange
 
-        client = await self._client(request.tls)
+        client = await self._client(_key(request))
         exchange = Exchange(request)
         now = self._edge.now()
         _check_time(deadline, now)
@@ -122,25 +133,26 @@ class TaskClients:
         """Send nothing new over an HTTP/2 connection on which a stream was left in the middle."""
         if exchange.stream_id is not None:
             client.is_retired = True
-            self._clients = {tls: each for tls, each in self._clients.items() if each is not client}
+            self._clients = {key: each for key, each in self._clients.items() if each is not client}
 
-    async def _client(self, tls: TLS) -> TaskClient:
+    async def _client(self, key: Key) -> TaskClient:
         from mailkit.edge.http_client import TaskClient, current_loop  # loads httpx
         from mailkit.edge.tls import context_for  # loads ssl
 
         home = (os.getpid(), current_loop())
-        if self._home is not None and home != self._home:
-            clients, self._clients = self._clients, {}
-            for client in clients.values():
-                if home[0] == self._home[0]:
-                    await client.drop()
+        if home != self._home:
+            before, clients = self._home, self._clients
+            self._home, self._clients, self._making = home, {}, self._edge.lock()
+            for each in clients.values():
+                if before is not None and before[0] == home[0]:
+                    await each.drop()
                 else:
-                    client.abandon()
-        self._home = home
-        if tls not in self._clients:
-            context = await context_for(tls, self._contexts, self._waiter)
-            self._clients.setdefault(tls, TaskClient(self._edge, tls, context))  # another task may have been first
-        return self._clients[tls]
+                    each.abandon()
+        async with self._making:
+            if key not in self._clients:
+                context = None if key[1] is None else await context_for(key[1], self._contexts, self._waiter)
+                self._clients[key] = TaskClient(self._edge, key[1], context)
+            return self._clients[key]
 
     async def close(self) -> None:
         """Close every connection."""
@@ -151,6 +163,11 @@ class TaskClients:
                 await client.drop()
             else:
                 client.abandon()
+
+
+def _key(request: Request) -> Key:
+    is_tls = request.url.startswith("https:")
+    return ("https", request.tls) if is_tls else ("http", None)
 
 
 def _check_time(deadline: float, now: float) -> None:

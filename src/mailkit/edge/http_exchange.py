@@ -66,10 +66,8 @@ class Exchange:
                 is for whoever retries to decide.
         """
         if self._begun:
-            self._last_asked = False
-            raise ConnectError(
-                f"{self._where} was closing the connection and did not process the request; try again", phase="request"
-            )
+            self._last_asked = self._all_taken = False
+            raise self._not_processed()
         self._begun = True
         self._next = 0
 
@@ -124,7 +122,9 @@ class Exchange:
         """Return what to raise for an exchange that ended without an answer."""
         if isinstance(error, MailkitError) and not isinstance(error, DeliveryError):
             return error
-        if self.may_have_arrived() and not self._is_refused(error):
+        if self._is_refused(error):
+            return self._not_processed()
+        if self.may_have_arrived():
             return OutcomeUnknownError(
                 f"{self._where} was sent the whole request and gave no answer ({_what(error)}): it may have acted on "
                 "it, so find out before sending it again",
@@ -134,6 +134,9 @@ class Exchange:
             error.phase = error.phase or ("response" if self._all_taken else "request")
             return error
         return self._not_sent(error)
+
+    def _not_processed(self) -> ConnectError:
+        return ConnectError(f"{self._where} says that it did not process the request; try again", phase="request")
 
     def _not_sent(self, error: Exception) -> DeliveryError:
         import httpcore

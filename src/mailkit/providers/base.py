@@ -23,6 +23,7 @@ from mailkit.providers.batch import Item
 from mailkit.providers.content import dump, merged
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
 from mailkit.receipt import Receipt, RecipientResult
+from mailkit.redaction import printable
 from mailkit.secret import Secret
 from mailkit.transport import Capabilities
 from mailkit.transport_url import seconds, switch
@@ -354,7 +355,7 @@ class ApiTransport:
             message_id=message.message_id or "",
             transport=str(self),
             recipients=results,
-            provider_id=None if provider_id is None else str(provider_id),
+            provider_id=None if provider_id is None else printable(str(provider_id).encode("utf-8", "replace")),
         )
 
     def refusal(

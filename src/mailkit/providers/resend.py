@@ -42,10 +42,9 @@ _NAMES: Final[Mapping[tuple[int, str], Verdict]] = {
 class Resend(ApiTransport):
     """Resend's e-mail API: ``resend://KEY@default``.
 
-    A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Templates take text and numbers. Tags are sent under
-    the name ``tag``, ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are
-    all that both may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at
-    once.
+    A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Templates take text and numbers. Tags are sent as
+    ``tag``, ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that
+    both may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at once.
 
     Not possible: tracking chosen for one message, amp and calendar parts, a Sender or return path of one's own,
     local parts that are not ASCII. Every request carries an idempotency key, which Resend keeps for 24 hours.

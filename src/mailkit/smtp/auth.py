@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import AuthenticationError, ProtocolError
 from mailkit.smtp import commands
+from mailkit.smtp.mechanism_names import NEEDS_TLS, WITH_PASSWORD, WITH_TOKEN
 from mailkit.smtp.mechanisms import CramMD5, Credentials, Login, Mechanism, OAuthBearer, Plain, XOAuth2
+from mailkit.smtp.ntlm import NTLM
 from mailkit.smtp.scram import Scram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mailkit.reply import Reply
+    from mailkit.smtp.mechanism_names import MechanismName
 
 __all__ = ["MAX_CHALLENGES", "Credentials", "Exchange", "Mechanism", "choose"]
 
@@ -25,15 +28,13 @@ MAX_CHALLENGES: Final = 10
 """Challenges of one exchange. No mechanism has more than three; a server that goes on keeps the client for
 nothing."""
 
-_WITH_TOKEN: Final = ("OAUTHBEARER", "XOAUTH2")
-_WITH_PASSWORD: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")
 _MECHANISMS: Final[dict[str, Callable[[Credentials], Mechanism]]] = {
     "XOAUTH2": XOAuth2,
     "CRAM-MD5": CramMD5,
     "PLAIN": Plain,
     "LOGIN": Login,
 }
-_SHOWS_SECRET: Final = frozenset(("OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"))
+_BOUND: Final = "SCRAM-SHA-256-PLUS"
 
 
 def choose(
@@ -45,6 +46,7 @@ def choose(
     channel_binding: bytes | None = None,
     host: str | None = None,
     port: int | None = None,
+    mechanism: MechanismName | None = None,
 ) -> Mechanism:
     """Return the best mechanism that the server offers and the credentials allow, ready for one login.
 
@@ -57,26 +59,32 @@ def choose(
         channel_binding: The data of ``tls-server-end-point`` (RFC 5929), where it is known.
         host: The host name for OAUTHBEARER.
         port: The port for OAUTHBEARER.
+        mechanism: The only one to use, in place of the best.
 
     Raises:
         AuthenticationError: No mechanism is both offered and allowed.
-        ConfigurationError: The credentials cannot be spelled in that mechanism.
+        ConfigurationError: The credentials cannot be spelled in that mechanism, or it is not installed.
     """
     names = frozenset(map(str.upper, offered))
-    known = _WITH_PASSWORD if credentials.token is None else _WITH_TOKEN
-    usable = {name for name in names if tls or allow_cleartext or name not in _SHOWS_SECRET}
+    known = _known(credentials, mechanism)
+    usable = {name for name in names if tls or allow_cleartext or name not in NEEDS_TLS}
     if channel_binding is None:
-        usable.discard("SCRAM-SHA-256-PLUS")
+        usable.discard(_BOUND)
     for name in known:
         if name not in usable:
             continue
-        if name in {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"}:
-            binds = "SCRAM-SHA-256-PLUS" in names
-            return Scram(credentials, channel_binding=channel_binding, server_binds=binds)
+        if name == _BOUND:
+            return Scram(credentials, channel_binding=channel_binding, server_binds=True)
+        if name == "SCRAM-SHA-256":
+            # Here although -PLUS is offered: this side has nothing to bind to, or was told not to, which is the same.
+            binding = None if _BOUND in names else channel_binding
+            return Scram(credentials, channel_binding=binding)
         if name == "OAUTHBEARER":
             return OAuthBearer(credentials, host=host, port=port)
+        if name == "NTLM":
+            return NTLM(credentials, channel_binding=channel_binding)
         return _MECHANISMS[name](credentials)
-    raise _nothing_fits(names, known)
+    raise _nothing_fits(names, credentials, mechanism)
 
 
 class Exchange:
@@ -130,20 +138,38 @@ class Exchange:
         self.mechanism.finish()
 
 
-def _nothing_fits(names: frozenset[str], known: tuple[str, ...]) -> AuthenticationError:
-    kind = "a token" if known is _WITH_TOKEN else "a password"
+def _known(credentials: Credentials, mechanism: MechanismName | None) -> tuple[MechanismName, ...]:
+    """List what may be used, the best first."""
+    if mechanism is not None:
+        return (mechanism,)
+    return WITH_PASSWORD if credentials.token is None else WITH_TOKEN
+
+
+def _nothing_fits(
+    names: frozenset[str], credentials: Credentials, mechanism: MechanismName | None
+) -> AuthenticationError:
+    known = _known(credentials, mechanism)
+    kind = "a password" if credentials.token is None else "a token"
     offer = ", ".join(sorted(names)) or "no mechanism"
-    in_clear = names & _SHOWS_SECRET & frozenset(known)
+    in_clear = names & NEEDS_TLS & frozenset(known)
     if in_clear:
         return AuthenticationError(
-            f"the server offers {offer} without TLS; {' and '.join(sorted(in_clear))} would show {kind} "
-            'to everybody on the way: use TLS, or say tls="insecure" if that is what you want',
+            f"the server offers {offer} without TLS; {' and '.join(sorted(in_clear))} would show {kind}, or let it be "
+            'guessed, to everybody on the way: use TLS, or say tls="insecure" if that is what you want',
             cause="security",
             phase="auth",
         )
+    if mechanism is None:
+        return AuthenticationError(
+            f"the server offers {offer}; with {kind} mailkit can use {', '.join(known)}: give other credentials, "
+            "or let the server offer one of these",
+            cause="configuration",
+            phase="auth",
+        )
+    missing = "nothing to bind it to: it needs TLS" if mechanism in names else "no such offer"
     return AuthenticationError(
-        f"the server offers {offer}; with {kind} mailkit can use {', '.join(known)}: give other credentials, "
-        "or let the server offer one of these",
+        f"the server offers {offer}, and mechanism={mechanism!r} was asked for, for which there is {missing}. Leave it "
+        "out to log in by the best that is offered",
         cause="configuration",
         phase="auth",
     )

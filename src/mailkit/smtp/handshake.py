@@ -161,13 +161,16 @@ async def _choose(conversation: Conversation, login: Login, extensions: Extensio
         channel_binding=tls_server_end_point(tls_info.peer_certificate) if tls_info is not None else None,
         host=options.host,
         port=options.port,
+        mechanism=login.mechanism,
     )
 
 
 async def _exchange(conversation: Conversation, mechanism: Mechanism) -> Reply | None:
     """Authenticate; return the refusal, or None when the server said yes."""
     exchange = Exchange(mechanism)
-    line, shown = exchange.begin(), f"AUTH {mechanism.name} ***"
+    # SCRAM hashes for tens of milliseconds, NTLM imports for more: an event loop has other things to do meanwhile.
+    in_thread = conversation.edge.in_thread
+    line, shown = await in_thread(exchange.begin), f"AUTH {mechanism.name} ***"
     while True:
         answer = await conversation.ask(line, Expected(Awaited.AUTH), shown=shown)
         if not answer.is_positive:
@@ -175,8 +178,7 @@ async def _exchange(conversation: Conversation, mechanism: Mechanism) -> Reply |
         if answer.reply.code != CHALLENGE:
             exchange.finish()
             return None
-        # SCRAM hashes for tens of milliseconds: an event loop has other things to do meanwhile.
-        line, shown = await conversation.edge.in_thread(partial(exchange.respond, answer.reply)), "***"
+        line, shown = await in_thread(partial(exchange.respond, answer.reply)), "***"
 
 
 def _refused(what: str, reply: Reply) -> DeliveryError:

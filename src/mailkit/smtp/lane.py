@@ -28,7 +28,7 @@ from mailkit.smtp.interruption import results_of
 from mailkit.smtp.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from mailkit.address import Address
     from mailkit.smtp.flight import Flight
@@ -95,7 +95,7 @@ class Lane:
         if self._held is not None:
             await self._collect()
         elif self._session is not None:
-            await self._attempt(self._session, self._session.conversation.push())
+            await self._attempt(self._session, self._session.conversation.push)
 
     async def drain(self) -> None:
         """Wait for every answer."""
@@ -230,7 +230,7 @@ class Lane:
         engine.expect(command + content, Expected(Awaited.CONTENT, transaction), shown=shown)
         transaction.commit_at = session.conversation.bytes_sent + engine.outgoing
         if engine.outgoing >= GROUP or len(self._written) >= self._window.size:
-            await self._attempt(session, session.conversation.push())
+            await self._attempt(session, session.conversation.push)
 
     async def _write_grouped(self, flight: Flight, session: Session) -> None:
         conversation = session.conversation
@@ -238,7 +238,7 @@ class Lane:
         self._release_held(session)
         transaction = self._begin(flight, session)
         conversation.engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
-        if not await self._attempt(session, conversation.settle()):
+        if not await self._attempt(session, conversation.settle):
             return
         if transaction.is_refused or not transaction.accepted_recipients:
             # 354 although MAIL or every RCPT failed: whatever we wrote now would be taken for a message.
@@ -278,10 +278,10 @@ class Lane:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, session: Session, step: Awaitable[object]) -> bool:
+    async def _attempt(self, session: Session, step: Callable[[], Awaitable[object]]) -> bool:
         """Do something with the connection, and enter what was answered; return whether it is still there."""
         try:
-            await step
+            await step()
         except DeliveryError as error:
             await self._lost(session, error)
             return False
@@ -298,7 +298,7 @@ class Lane:
             await self._lost(session, ConnectError(_TOO_EARLY))
             return
         self._release_held(session)
-        await self._attempt(session, session.conversation.complete(oldest))
+        await self._attempt(session, lambda: session.conversation.complete(oldest))
 
     def _enter_answered(self, session: Session) -> None:
         while self._written:

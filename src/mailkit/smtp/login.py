@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
+from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
+from mailkit.smtp.mechanism_names import WITH_TOKEN, check_installed
 from mailkit.smtp.mechanisms import Credentials
 
 if TYPE_CHECKING:
     from mailkit.edge import Edge
+    from mailkit.smtp.mechanism_names import MechanismName
 
 __all__ = ["Login", "TokenSource"]
 
@@ -28,18 +31,28 @@ class Login:
         username: The authentication identity.
         password: For the mechanisms that want one.
         token: An OAuth 2.0 access token, or a function that returns one.
+        mechanism: The only mechanism to use; None for the best that the server offers.
 
     Raises:
-        ConfigurationError: They hold what no mechanism could carry.
+        ConfigurationError: They hold what no mechanism could carry, or not this one; or it is not installed.
     """
 
     username: str
     password: Secret | None = field(default=None, repr=False)
     token: Secret | TokenSource | None = field(default=None, repr=False)
+    mechanism: MechanismName | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.mechanism is not None:
+            self._check_mechanism(self.mechanism)
         if not callable(self.token):
             Credentials(self.username, password=self.password, token=self.token)
+
+    def _check_mechanism(self, name: MechanismName) -> None:
+        wanted, given = ("token", "password") if name in WITH_TOKEN else ("password", "token")
+        if (name in WITH_TOKEN) != (self.token is not None):
+            raise ConfigurationError(f"{name} takes a {wanted}, not a {given}: give it one, or leave mechanism= out")
+        check_installed(name)
 
     @property
     def is_renewable(self) -> bool:

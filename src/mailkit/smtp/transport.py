@@ -14,6 +14,7 @@ from mailkit.host import check_host, is_address, is_loopback
 from mailkit.secret import Secret
 from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
 from mailkit.smtp.login import Login
+from mailkit.smtp.mechanism_names import MECHANISM_NAMES
 from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.pool import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.discovery import Discover
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import TokenSource
+    from mailkit.smtp.mechanism_names import MechanismName
     from mailkit.smtp.options import Protocol, Recipients, Security
     from mailkit.transport_url import TransportURL
 
@@ -94,6 +96,8 @@ class SMTP:
         password: The password.
         token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The
             function is asked for each new connection, and once more when the server refuses the token.
+        mechanism: The only SASL mechanism to log in by, such as ``"SCRAM-SHA-256"`` or ``"NTLM"`` (which needs
+            ``mailkit-sdk[ntlm]``); the best that the server offers where None.
         tls: ``"starttls"`` (the default), ``"implicit"``, ``"opportunistic"`` (STARTTLS where it is offered,
             unverified, else clear text without credentials; the default on a loopback host) or ``"insecure"`` (clear
             text, credentials too).
@@ -129,6 +133,7 @@ class SMTP:
     username: str | None = field(default=None, kw_only=True)
     password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
     token: Secret | TokenSource | None = field(default=None, converter=_token, kw_only=True, repr=False)
+    mechanism: MechanismName | None = field(default=None, kw_only=True)
     tls: Security | None = field(default=None, kw_only=True)
     ca_file: Path | None = field(default=None, converter=_path, kw_only=True)
     certificate: Path | None = field(default=None, converter=_path, kw_only=True)
@@ -164,6 +169,10 @@ class SMTP:
         if (not self.username) != (self.password is None and self.token is None):
             msg = "credentials are a username with a password or a token: one half of them is missing"
             raise ConfigurationError(msg)
+        _one_of("mechanism", self.mechanism, (None, *MECHANISM_NAMES))
+        if self.mechanism is not None and not self.username:
+            msg = f"mechanism={self.mechanism!r} is a way to log in, and there is nobody to: give a username"
+            raise ConfigurationError(msg)
         self.login()
 
     def _check_discover(self, discover: Discover) -> None:
@@ -188,6 +197,7 @@ class SMTP:
             msg = f'{url.scheme}:// needs a host, as in "{url.scheme}://mail.example.com"'
             raise ConfigurationError(msg)
         given = url.parameters(
+            mechanism=str.upper,
             tls=str,
             ca_file=str,
             certificate=str,
@@ -273,7 +283,7 @@ class SMTP:
         """
         if not self.username:
             return None
-        return Login(username=self.username, password=self.password, token=self.token)
+        return Login(username=self.username, password=self.password, token=self.token, mechanism=self.mechanism)
 
     def options(self) -> SMTPOptions:
         """Return what the conversation reads."""
