@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailkit.reply import Reply
     from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
+    from mailkit.smtp.delivery import Delivery
     from mailkit.smtp.extensions import Extensions
     from mailkit.smtp.options import SMTPOptions
     from mailkit.smtp.session import Session
@@ -41,6 +42,7 @@ class Flight:
 
     __slots__ = (
         "_conversation",
+        "_delivery",
         "_render",
         "_results",
         "attempts",
@@ -73,6 +75,7 @@ class Flight:
         self.outcome: Outcome | None = None
         self.prepared: bytes = b""  # the content as DATA wants it, while it is held back
         self._conversation: Conversation | None = None
+        self._delivery: Delivery | None = None
         self._render = render
         self._results: dict[str, RecipientResult] = {}
 
@@ -97,13 +100,19 @@ class Flight:
     def _is_untaken(result: RecipientResult | None) -> bool:
         return result is None or (result.status == "not_sent" and result.code in NOT_HERE)
 
+    def entrust(self, delivery: Delivery) -> None:
+        """Let it go alone: this delivery knows from now on what becomes of it."""
+        self._delivery = delivery
+
     def enter(self) -> tuple[RecipientResult, ...]:
-        """Take note of what is known now of the recipients of the transaction at hand, end it, and return that."""
-        if self.transaction is None or self._conversation is None:
-            return ()
-        results = self.transaction.results(self._conversation.bytes_sent)
+        """Take note of what is known now of the recipients that are on their way, end that, and return it."""
+        results: tuple[RecipientResult, ...] = ()
+        if self._delivery is not None:
+            results = self._delivery.results()
+        elif self.transaction is not None and self._conversation is not None:
+            results = self.transaction.results(self._conversation.bytes_sent)
         self.note(results)
-        self.transaction = None
+        self.transaction = self._delivery = None
         return results
 
     def note(self, results: Iterable[RecipientResult]) -> None:
@@ -126,6 +135,7 @@ class Flight:
 
     def fail(self, error: MailkitError) -> Outcome:
         """Come to the outcome: what is left of it was refused here, before anything was written for it."""
+        self.enter()
         if all(map(self._is_untaken, self._results.values())):
             return self._end(Outcome(message=self.message, error=error))
         return self.settle()  # an earlier transaction has decided about somebody, which the error does not know

@@ -24,7 +24,6 @@ from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import data_pieces
 from mailkit.smtp.delivery import ONE_WRITE, envelope_lines
 from mailkit.smtp.engine import Awaited, Expected
-from mailkit.smtp.interruption import results_of
 from mailkit.smtp.window import Window
 
 if TYPE_CHECKING:
@@ -201,12 +200,9 @@ class Lane:
             self._waiting.appendleft(flight)
             await self._let_go(session)
             return
-        try:
-            delivered = await session.deliver(evolve(flight.envelope, rcpt_to=asked), flight.content)
-        except BaseException as interruption:
-            flight.note(results_of(interruption))
-            raise
-        flight.note(delivered.results)
+        envelope = evolve(flight.envelope, rcpt_to=asked)
+        delivered = await session.deliver(envelope, flight.content, begun=flight.entrust)
+        flight.enter()
         rest: tuple[Address, ...] = ()
         if not conversation.is_usable:
             self._window.objected()

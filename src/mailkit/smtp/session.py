@@ -12,6 +12,8 @@ from mailkit.smtp.engine import Awaited, Expected
 from mailkit.smtp.interruption import annotate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailkit.envelope import Envelope
     from mailkit.smtp.content import Content
     from mailkit.smtp.conversation import Conversation
@@ -75,11 +77,18 @@ class Session:
             return await self.conversation.reset()
         return True
 
-    async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
+    async def deliver(
+        self, envelope: Envelope, content: Content, *, begun: Callable[[Delivery], object] | None = None
+    ) -> Delivered:
         """Deliver one message.
 
         A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what
         became of the message; see :func:`mailkit.smtp.interruption.annotate`.
+
+        Args:
+            envelope: Who gets it.
+            content: The message.
+            begun: Is given, before the first byte, what knows at any moment what became of each recipient.
 
         Raises:
             UnsupportedFeatureError: The server lacks an extension that the message needs.
@@ -88,6 +97,8 @@ class Session:
         conversation = self.conversation
         before = conversation.bytes_sent
         delivery = Delivery(conversation, self.extensions, envelope, content, cautious=self.is_doubtful)
+        if begun is not None:
+            begun(delivery)
         try:
             delivered = await delivery.run()
         except MailkitError:
