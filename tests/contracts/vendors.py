@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 from tests.contracts.openapi import Contract
 
-from mailkit.providers import Postmark, Resend
+from mailkit.providers import Postmark, Resend, SendGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,8 +64,15 @@ def _resend_template_has_a_subject(document: Any) -> None:
     model["required"] = [name for name in model["required"] if name != "subject"]
 
 
+def _sendgrid_custom_args_are_an_object(document: Any) -> None:
+    """sendgrid_mail_v3.json types custom_args as text; the API and the official SDK know an object (defect 1)."""
+    body = document["components"]["requestBodies"]["PostMailSend"]["content"]["application/json"]["schema"]
+    body["properties"]["custom_args"] = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
 _POSTMARK_MODEL: Final = Contract("derived/postmark_email.schema.json")
 _POSTMARK_PATCHES: Final = (_postmark_is_old, _postmark_wants_one_name_of_a_template)
+_SENDGRID: Final = Contract("sendgrid_mail_v3.json", _openapi("/v3/mail/send"), (_sendgrid_custom_args_are_an_object,))
 _RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
 
 VENDORS: Final[Mapping[str, Vendor]] = {
@@ -91,4 +98,5 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         },
         unused={"template-nested": "text and numbers"},
     ),
+    "sendgrid": Vendor(SendGrid("KEY"), {"/v3/mail/send": [_SENDGRID]}),
 }

@@ -28,6 +28,7 @@ __all__ = [
     "mailbox",
     "mailboxes",
     "merged",
+    "named",
     "path_part",
     "refuse_beside_template",
 ]
@@ -111,6 +112,20 @@ def mailbox(address: Address) -> str:
     if not name:
         return address.addr_spec
     return f"{name if is_phrase(name) else quoted_string(name)} <{address.addr_spec}>"
+
+
+def named(address: Address) -> dict[str, str]:
+    """Return an address as ``{"email": …, "name": …}``, the host as DNS knows it; without a name where there is none.
+
+    Example:
+        >>> from mailkit.address import Address
+        >>> named(Address("jane@faß.test", name="Doe, Jane"))
+        {'email': 'jane@xn--fa-hia.test', 'name': 'Doe, Jane'}
+    """
+    described = {"email": address.addr_spec}
+    if address.name:
+        described["name"] = address.name
+    return described
 
 
 def mailboxes(addresses: Iterable[Address]) -> str:
