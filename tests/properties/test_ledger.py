@@ -13,6 +13,7 @@ from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ from mailkit.testing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from mailkit import Receipt
     from mailkit.testing.faults import Phase
@@ -379,7 +380,53 @@ def scenarios(draw: st.DrawFn) -> Scenario:
 
 
 @given(scenario=scenarios())
-@settings(max_examples=int(os.environ.get("LEDGER_EXAMPLES", "0")) or settings.default.max_examples)
+@settings(max_examples=int(os.environ.get("LEDGER_EXAMPLES", "0")) or max(100, settings.default.max_examples))
 def test_the_books_agree(scenario: Scenario) -> None:
     """Whatever the server says and wherever connections end, the three books agree on every recipient."""
     check(scenario, carry_out(scenario))
+
+
+# -- every byte ------------------------------------------------------------------------------------------------------
+
+#: Small ones that share a window, a refused one, one for several, and a large one that goes alone.
+EVERY_KIND: Final = (
+    *[Mail()] * 4,
+    Mail(rcpt=(0, "550 5.1.1 never"), times=9),
+    Mail(recipients=3, rcpt=(1, "450 4.2.0 later"), times=9),
+    Mail(size=70_000),
+    *[Mail()] * 2,
+)
+
+
+def positions(length: int) -> Iterator[int]:
+    """Bytes at which to cut: all over the conversation, another set for each run of a thorough profile."""
+    step = max(1, length // (600 if settings.default.max_examples > 100 else 25))
+    return iter(range(length % step, length + 1, step))
+
+
+@pytest.mark.parametrize("direction", ["to_server", "to_client"])
+@pytest.mark.parametrize("offers", [*WITHOUT])
+def test_a_cut_at_any_byte(offers: str, direction: Any) -> None:
+    """Where one connection ends and the next ones do not, every message arrives, but for those that are in doubt."""
+    whole = Scenario(mails=EVERY_KIND, offers=offers)
+    account = carry_out(whole)
+    check(whole, account)
+    (line,) = account.lines
+    length = len(line.written if direction == "to_server" else line.received)
+    for number, after in enumerate(positions(length)):
+        by: Any = ("eof", "reset")[number % 2]
+        moment: Any = ("at_once", "at_next")[number // 2 % 2]
+        cut = Scenario(
+            mails=EVERY_KIND,
+            offers=offers,
+            colour=COLOURS[number % 3],
+            cuts=(Cut(direction, after, by, moment),),
+            keeps_refused=number % 5 == 0,
+        )
+        account = carry_out(cut)
+        check(cut, account)
+        for mail, outcome in zip(EVERY_KIND, account.outcomes, strict=True):
+            found = set(decided(outcome).values()) - ({"deferred", "rejected"} if mail.rcpt else set())
+            # Of a connection that broke in its greeting nothing can be had; the next message asks for another one.
+            spoilt = not account.lines or b"MAIL" not in account.lines[0].written
+            assert found <= {"accepted", "unknown"} | ({"not_sent"} if spoilt else set()), (after, by, moment)
