@@ -15,6 +15,7 @@ from mailkit import Attachment, Message, Template, UnsupportedFeatureError
 from mailkit.envelope import Envelope
 from mailkit.providers.batch import Item
 from mailkit.providers.content import dump
+from mailkit.testing.features import fields_that_need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,6 +71,7 @@ KINDS: Final[Mapping[str, Callable[[Capabilities], Message]]] = {
     "inline": lambda _can: _PLAIN.evolve(
         html='<img src="cid:logo">', attachments=[Attachment.from_bytes(b"\x89PNG", "logo.png", content_id="logo")]
     ),
+    "calendar": lambda _can: _PLAIN.evolve(**fields_that_need("calendar")),
     "template": lambda _can: Message(
         from_="ada@example.com", to="bob@example.org", template=Template("welcome", {"name": "Bob"})
     ),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 from tests.contracts.openapi import Contract
+from tests.providers.forms import form_of
 
-from mailkit.providers import Postmark, Resend, SendGrid
+from mailkit.providers import SES, Brevo, Mailgun, Postmark, Resend, SendGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mailkit.providers.base import ApiTransport
 
 __all__ = ["VENDORS", "Vendor"]
+
+
+_MULTIPART: Final = "multipart/form-data"
 
 
 @frozen
@@ -42,6 +46,35 @@ class Vendor:
 
 def _openapi(path: str, media_type: str = "application/json") -> tuple[str | int, ...]:
     return ("paths", path, "post", "requestBody", "content", media_type, "schema")
+
+
+def _mailgun_is_open(document: Any) -> None:
+    """mailgun.yaml lists every field and allows any; only h: and v: may have names of the sender's choosing."""
+    for name in ("messages", "messages-mime"):
+        model = document["components"]["schemas"][f"POST-v3-domain_name-{name}-multipart-form-data-RequestBody"]
+        model["additionalProperties"] = False
+        model["patternProperties"] = {"^[hv]:.": {"type": "string"}}
+
+
+def _mailgun_template_has_a_subject(document: Any) -> None:
+    """mailgun.yaml requires a subject, and says itself that it is not required with a template that has one."""
+    model = document["components"]["schemas"]["POST-v3-domain_name-messages-multipart-form-data-RequestBody"]
+    model["required"] = [name for name in model["required"] if name != "subject"]
+
+
+def _mailgun_form(request: Request) -> dict[str, Any]:
+    """Return the form as its contract sees it: lists where it has arrays (defect 4), files as texts."""
+    several = ("to", "cc", "bcc", "o:tag", "attachment", "inline")
+    form = _form(request, several=several)
+    for name in ("attachment", "inline"):
+        form |= {name: [each.content.decode("latin-1") for each in form[name]]} if name in form else {}
+    return form | ({"message": form["message"].content.decode("ascii")} if "message" in form else {})
+
+
+def _form(request: Request, *, several: Sequence[str] = ()) -> dict[str, Any]:
+    media_type = request.header("content-type")
+    assert media_type is not None
+    return form_of(request.body or b"", media_type.reveal(), several=several)
 
 
 def _postmark_is_old(document: Any) -> None:
@@ -70,12 +103,29 @@ def _sendgrid_custom_args_are_an_object(document: Any) -> None:
     body["properties"]["custom_args"] = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
+_MAILGUN_PATCHES: Final = (_mailgun_is_open, _mailgun_template_has_a_subject)
+_BREVO_MODEL: Final = Contract("derived/brevo_send_transac_email.schema.json")
 _POSTMARK_MODEL: Final = Contract("derived/postmark_email.schema.json")
 _POSTMARK_PATCHES: Final = (_postmark_is_old, _postmark_wants_one_name_of_a_template)
 _SENDGRID: Final = Contract("sendgrid_mail_v3.json", _openapi("/v3/mail/send"), (_sendgrid_custom_args_are_an_object,))
 _RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
 
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "brevo": Vendor(
+        Brevo("KEY"),
+        {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
+        unused={"template": "have numbers", "template-nested": "have numbers"},
+    ),
+    "mailgun": Vendor(
+        Mailgun("KEY", domain="mg.example.com"),
+        {
+            f"/v3/mg.example.com/{name}": [
+                Contract("mailgun.yaml", _openapi(f"/v3/{{domain_name}}/{name}", _MULTIPART), _MAILGUN_PATCHES)
+            ]
+            for name in ("messages", "messages.mime")
+        },
+        payload=_mailgun_form,
+    ),
     "postmark": Vendor(
         Postmark("KEY"),
         {
@@ -99,4 +149,8 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         unused={"template-nested": "text and numbers"},
     ),
     "sendgrid": Vendor(SendGrid("KEY"), {"/v3/mail/send": [_SENDGRID]}),
+    "ses": Vendor(
+        SES("KEY", secret="SECRET", region="eu-west-1"),
+        {"/v2/email/outbound-emails": [Contract("derived/ses_SendEmail.schema.json")]},
+    ),
 }

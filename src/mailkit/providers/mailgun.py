@@ -104,7 +104,7 @@ class Mailgun(ApiTransport):
 
     def build_request(self, message: Message, envelope: Envelope) -> Request:
         """Return the form for one message."""
-        domain = self.domain or (message.from_.domain_ascii if message.from_ is not None else None)
+        domain = self.domain or (message.from_.ascii_domain if message.from_ is not None else None)
         if domain is None:
             raise MessageError(f"{self} sends for a domain: give domain=, or a message with From")
         name = "messages.mime" if _needs_mime(message) else "messages"
@@ -136,7 +136,7 @@ class Mailgun(ApiTransport):
 
     @staticmethod
     def _mime(message: Message, envelope: Envelope) -> dict[str, Any]:
-        mime = b"".join(render(message.evolve(bcc=())).iter_chunks())
+        mime = render(message).as_bytes()
         return {
             "to": [path.addr_spec for path in envelope.rcpt_to],
             "message": File("message.eml", mime, "message/rfc822"),
@@ -163,5 +163,6 @@ def _switch(value: bool | None) -> str | None:  # noqa: FBT001
 
 def _file(attachment: Attachment) -> File:
     # An inline part's name is its Content-ID, and a part without a name is dropped.
-    name = attachment.content_id or attachment.filename or "attachment"
-    return File(name, attachment.read(), attachment.media_type)
+    is_inline = attachment.disposition == "inline"
+    names = (attachment.content_id, attachment.filename) if is_inline else (attachment.filename, attachment.content_id)
+    return File(next(filter(None, names), "attachment"), attachment.read(), attachment.media_type)
