@@ -41,6 +41,7 @@ FACTS = {
     "transport": "smtp://mail.example.com:587",
     "attempts": 3,
     "message_id": "1@example.com",
+    "idempotent": True,
 }
 
 
@@ -105,6 +106,11 @@ def _clone(error: MailkitError, how: str) -> MailkitError:
 HOW = ["copy", "deepcopy", *(f"pickle {protocol}" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))]
 
 
+def test_no_fact_is_left_out_here() -> None:
+    """An attribute that a delivery error gains is among those that have to survive."""
+    assert set(inspect.signature(DeliveryError).parameters) == {"message", *FACTS}
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("kind", DELIVERY)
 def test_a_delivery_error_survives_copying_and_pickling(kind: type[DeliveryError], how: str) -> None:
@@ -159,6 +165,13 @@ def test_only_outcome_and_cause_decide_about_retrying(kind: type[DeliveryError],
     """Whatever its class, an error is retryable if nobody was accepted and the cause may pass by itself."""
     error = kind("why", outcome=outcome, cause=cause)  # type: ignore[arg-type]
     assert error.retryable == (outcome in {"not_sent", "deferred"} and cause in {"transient", "throttled"})
+
+
+@pytest.mark.parametrize("outcome", ["not_sent", "deferred", "rejected", "unknown"])
+def test_an_idempotency_key_makes_a_doubt_retryable(outcome: str) -> None:
+    """Where the other side itself sees to it that there is no second copy; of a rejection it changes nothing."""
+    error = DeliveryError("why", outcome=outcome, cause="security", idempotent=True)  # type: ignore[arg-type]
+    assert error.retryable == (outcome == "unknown")
 
 
 def test_an_outcome_that_may_pass_always_has_a_cause() -> None:

@@ -454,6 +454,31 @@ def test_leaving_early_closes_everything(
         run(conversation)
 
 
+def test_a_message_that_had_not_reached_the_transport_is_named_too(both: _Both, run: Callable[..., Any]) -> None:
+    """An interruption's ``outcomes`` has one for each message that was taken, also where nothing is known of it."""
+
+    class Interrupted(_Recorder):
+        def open(self, edge: Edge) -> Channel:
+            return InterruptedChannel(self, edge)
+
+    class InterruptedChannel(_RecorderChannel):
+        async def send_many(self, messages: Any, *, connections: int = 1, window: int | None = None) -> Any:
+            del connections, window
+            await anext(messages)
+            interruption = KeyboardInterrupt()
+            interruption.__dict__["outcomes"] = ()
+            raise interruption
+            yield
+
+    given = _message()
+    mailer = both.mailer(Interrupted(), retry=RetryPolicy.none())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(lambda: both.collect(mailer.send_many([given])))
+    (outcome,) = caught.value.__dict__["outcomes"]
+    assert outcome.message is given
+    assert isinstance(outcome.error, ConnectError)
+
+
 def test_an_endless_stream_needs_constant_memory(both: _Both, run: Callable[..., Any]) -> None:
     """After thousands of messages no more is held than after hundreds."""
 

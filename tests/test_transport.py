@@ -17,10 +17,10 @@ from mailkit.errors import MessageError, TransientError, UnsupportedFeatureError
 from mailkit.message import Message
 from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.template import Template
-from mailkit.transport import Capabilities, Channel, ServerInfo, Transport
+from mailkit.transport import Capabilities, Channel, ServerInfo, Transport, carrying_on
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from mailkit.edge import Edge
 
@@ -185,6 +185,25 @@ def test_a_channel_sends_many_by_sending_each() -> None:
     assert [outcome.message for outcome in outcomes] == [
         each.message if isinstance(each, Outcome) else each for each in given
     ]
+
+
+def test_a_stream_that_fails_while_it_is_broken_off_says_so() -> None:
+    """What goes wrong in its clean-up is raised in place of what broke it off, which stays its context."""
+
+    async def outcomes() -> AsyncGenerator[Outcome, None]:
+        try:
+            yield Outcome(message=_message())
+        finally:
+            raise LookupError("the clean-up failed")
+
+    async def conversation() -> None:
+        async with carrying_on(outcomes()) as stream:
+            await anext(stream)
+            raise ZeroDivisionError
+
+    with pytest.raises(LookupError) as caught:
+        run_sync(conversation())
+    assert isinstance(caught.value.__context__, ZeroDivisionError)
 
 
 def test_a_channel_that_says_nothing_of_raw_bytes_refuses_them() -> None:

@@ -541,6 +541,14 @@ def test_all_or_nothing_goes_on_for_one_whom_the_others_were_not_kept_for() -> N
     assert trial.channel.is_all_or_nothing
 
 
+def test_who_is_not_named_in_a_receipt_is_not_tried_again() -> None:
+    """Of a receipt that leaves somebody out, only those whom it names as undecided are asked for once more."""
+    trial = Trial(_receipt(_result(BOB, "deferred")), _all_accepted)
+    receipt = trial.send(ANN, BOB)
+    assert trial.inner.asked == [(ANN, BOB), (BOB,)]
+    assert [(each.address, each.status) for each in receipt.recipients] == [(BOB, "accepted")]
+
+
 # -- doubts ------------------------------------------------------------------------------------------------------------
 
 
@@ -558,6 +566,21 @@ def test_an_unknown_outcome_is_retried_where_that_is_asked_for() -> None:
     assert trial.send().attempts == 2
     first, second = trial.inner.sent
     assert first is second
+
+
+def test_a_doubt_with_an_idempotency_key_is_retried_by_default() -> None:
+    """The other side itself sees to it that there is no second copy."""
+    trial = Trial(OutcomeUnknownError("lost", idempotent=True), _all_accepted)
+    assert trial.send().attempts == 2
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_doubt_stays_as_safe_as_it_was(safe: bool) -> None:
+    """After attempts that surely failed, it says whether sending once more could make a second copy."""
+    first = OutcomeUnknownError("lost", idempotent=safe)
+    error = Trial(first, ConnectError("refused"), on_unknown="retry").fail()
+    assert isinstance(error, OutcomeUnknownError)
+    assert (error.idempotent, error.retryable) == (safe, safe)
 
 
 def test_a_doubt_beside_a_deferral_retries_the_deferred_alone() -> None:
@@ -802,6 +825,19 @@ def test_an_interrupted_stream_hands_over_what_it_had_taken() -> None:
         run_sync(_collect(start))
     assert [outcome.message.subject for outcome in cast("Any", caught.value).outcomes] == ["1", "2"]
     assert inner.closed_segments == 1
+
+
+def test_an_interrupted_attempt_of_a_stream_says_who_has_the_message() -> None:
+    """Where the first attempt reached somebody, what is left of the message is a receipt."""
+    partial = Outcome(
+        message=_numbered(0), receipt=_receipt(_result("0@example.com", "deferred"), _result(ANN, "accepted"))
+    )
+    start, _ = _stream(partial, acts=(KeyboardInterrupt(),))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_sync(_collect(start))
+    (left,) = cast("Any", caught.value).outcomes
+    assert [each.status for each in left.receipt.recipients] == ["deferred", "accepted"]
+    assert left.message is partial.message
 
 
 # -- the policy as a value ---------------------------------------------------------------------------------------------

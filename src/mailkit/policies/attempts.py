@@ -40,6 +40,7 @@ class Attempts:
         self._asked = envelope.rcpt_to
         self._results: dict[str, RecipientResult] = {}
         self._doubtful: set[str] = set()
+        self._may_duplicate = False
         self._receipt: Receipt | None = None
         self._error: DeliveryError | None = None
         self._number = 0
@@ -73,6 +74,7 @@ class Attempts:
             self._results[result.address] = result
             if result.status == "unknown":
                 self._doubtful.add(result.address)
+                self._may_duplicate |= not (isinstance(latest, DeliveryError) and latest.idempotent)
 
     def _is_undecided(self, path: Address) -> bool:
         result = self._results.get(path.addr_spec)
@@ -178,6 +180,7 @@ class Attempts:
             attempts=self._number,
             message_id=latest.message_id,
         )
+        worst.idempotent = bool(self._doubtful) and not self._may_duplicate
         worst.__cause__ = latest
         return worst
 
