@@ -30,11 +30,6 @@ class Addressed:
     cc: tuple[Address, ...] = ()
     bcc: tuple[Address, ...] = ()
 
-    @property
-    def all(self) -> tuple[Address, ...]:
-        """Everybody."""
-        return (*self.to, *self.cc, *self.bcc)
-
 
 def addressed(message: Message, envelope: Envelope) -> Addressed:
     """Return the envelope's recipients, each where the message names it, the others in bcc.
