@@ -19,6 +19,7 @@ ENTRY_POINTS: Final = "mailkit.transports"
 """The entry-point group in which a package names its transports, as ``acme = "acme_mail:Acme"``."""
 
 _OURS: Final = {
+    "brevo": "mailkit.providers.brevo:Brevo",
     "console": "mailkit.local:ConsoleTransport",
     "file": "mailkit.local:FileTransport",
     "lmtp": "mailkit.smtp.transport:SMTP",

@@ -6,12 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.providers.brevo import Brevo
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
 
 __all__ = [
+    "Brevo",
     "Mailgun",
     "Postmark",
     "Resend",
