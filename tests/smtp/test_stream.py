@@ -20,7 +20,6 @@ from tests.smtp.streams import OFFERS, WITHOUT, Clock, each, note, send_many, st
 from mailkit import AsyncMailer, Mailer, Message, MessageError, RetryPolicy
 from mailkit.edge.base import run_sync
 from mailkit.policies.retry import RetryChannel
-from mailkit.receipt import Progress
 from mailkit.smtp import PoolLimits
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.stream import BRISK, PATIENCE, ROUND, SLOW, deliver_stream
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tests.colours import Colour
 
     from mailkit import Outcome
+    from mailkit.receipt import Progress
 
 CROWD = tuple(f"r{index}@crowd.example" for index in range(103))
 
@@ -542,7 +542,10 @@ def test_mailers_keep_what_an_interruption_carries(connections: int) -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_async_mailers_keep_what_a_cancellation_carries(backend: Any) -> None:
     """The same for a cancelled task around AsyncMailer; a bad message among them has its own error."""
-    given = [Message(to=f"r{number}@example.org" if number not in {4, 12} else [], subject=str(number)) for number in range(40)]
+    invalid = {4, 12}
+    given = [
+        Message(to=[] if number in invalid else f"r{number}@example.org", subject=str(number)) for number in range(40)
+    ]
     outcomes: list[Outcome] = []
     with SMTPServer() as server:
         server.script("DOT", Stall(), match="r9@example.org")
