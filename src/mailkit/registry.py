@@ -19,6 +19,7 @@ ENTRY_POINTS: Final = "mailkit.transports"
 """The entry-point group in which a package names its transports, as ``acme = "acme_mail:Acme"``."""
 
 _OURS: Final = {
+    "aoksend": "mailkit.providers.aoksend:AokSend",
     "brevo": "mailkit.providers.brevo:Brevo",
     "console": "mailkit.local:ConsoleTransport",
     "file": "mailkit.local:FileTransport",
@@ -32,6 +33,7 @@ _OURS: Final = {
     "resend": "mailkit.providers.resend:Resend",
     "sendgrid": "mailkit.providers.sendgrid:SendGrid",
     "sendmail": "mailkit.local:SendmailTransport",
+    "ses": "mailkit.providers.ses:SES",
     "smtp": "mailkit.smtp.transport:SMTP",
     "smtps": "mailkit.smtp.transport:SMTP",
 }

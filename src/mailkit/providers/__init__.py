@@ -6,13 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
+    from mailkit.providers.ses import SES
 
 __all__ = [
+    "SES",
+    "AokSend",
     "Brevo",
     "Mailgun",
     "Postmark",

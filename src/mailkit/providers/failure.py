@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from attrs import fields
+
 from mailkit.errors import RateLimitedError
 from mailkit.providers.explanation import LONGEST
 from mailkit.providers.retry_after import retry_after
@@ -45,7 +47,8 @@ def results(
 
 def safe(transport: ApiTransport, text: str) -> str:
     """Return what a provider says, printable, short, and without our secrets."""
-    secrets = [each for each in (transport.key, transport.secret) if isinstance(each, Secret)]
+    values = [getattr(transport, each.name) for each in fields(type(transport))]
+    secrets = [each for each in values if isinstance(each, Secret)]
     shown = printable(text.encode("utf-8", "replace")[: 4 * LONGEST])
     return Redactor(secrets)(shown)[:LONGEST]
 

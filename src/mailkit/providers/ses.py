@@ -1,0 +1,197 @@
+"""Amazon SES, API version 2: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from attrs import field, frozen
+
+from mailkit.errors import ConfigurationError, MessageError
+from mailkit.providers.base import ApiTransport
+from mailkit.providers.content import refuse_beside_template
+from mailkit.providers.recipients import addressed
+from mailkit.providers.ses_content import content_of, email_tags, encoded_mailbox, tracking
+from mailkit.providers.sigv4 import signature_headers
+from mailkit.providers.status import CREDENTIALS, QUOTA, THROTTLED, UNKNOWN, Verdict
+from mailkit.secret import Secret
+from mailkit.transport import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from mailkit.edge.http import Request, Response
+    from mailkit.envelope import Envelope
+    from mailkit.message import Message
+    from mailkit.receipt import Receipt
+    from mailkit.transport_url import TransportURL
+
+__all__ = ["SES"]
+
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}")
+
+# The operation's own errors, and what every AWS service answers where it takes no credentials.
+_TYPES: Final[Mapping[str, Verdict]] = {
+    "AccountSuspendedException": CREDENTIALS,
+    "ExpiredToken": CREDENTIALS,
+    "ExpiredTokenException": CREDENTIALS,
+    "IncompleteSignature": CREDENTIALS,
+    "IncompleteSignatureException": CREDENTIALS,
+    "LimitExceededException": QUOTA,
+    "MailFromDomainNotVerifiedException": CREDENTIALS,
+    "RequestExpired": CREDENTIALS,
+    "SendingPausedException": CREDENTIALS,
+    "ThrottlingException": THROTTLED,
+    "TooManyRequestsException": THROTTLED,
+    "UnrecognizedClientException": CREDENTIALS,
+}
+
+
+def _token(value: str | Secret | None) -> Secret | None:
+    return None if value is None else Secret.coerce(value)
+
+
+@frozen
+class SES(ApiTransport):
+    """Amazon SES: ``ses://KEY:SECRET@default?region=eu-west-1``.
+
+    Without a key (``SES(region="eu-west-1")``, ``ses://default?region=eu-west-1``) the credentials are those in the
+    environment: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``; without a region,
+    ``AWS_REGION`` or ``AWS_DEFAULT_REGION``. They are read once, when the transport is made.
+
+    A configuration set is chosen with ``options={"ses": {"ConfigurationSetName": "…"}}``. Tags are sent as ``tag``,
+    ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that both
+    may hold. What SES has no words for (attachments, a Sender, header fields beyond ASCII) is sent as complete MIME.
+    ``return_path`` is where SES forwards bounces to. ``verify`` wants the permission ses:GetAccount.
+
+    Not possible: send_at, an empty return path, an idempotency key (so an unknown outcome stays unknown), local parts
+    that are not ASCII. A Message-ID of one's own is replaced by SES's, which the receipt names.
+
+    Limits (read 2026-11): 50 recipients and 40 MB a message, 256 KB of a template's data; messages go one by one.
+
+    Example:
+        >>> str(SES("AKIDEXAMPLE", secret="SECRET", region="eu-west-1"))
+        'ses://default?region=eu-west-1'
+
+    Args:
+        session_token: What comes along with temporary credentials.
+
+    Raises:
+        ConfigurationError: There are no credentials or no region, or one of them cannot be right.
+    """
+
+    capabilities = Capabilities(
+        reply_to=50,
+        sender=True,
+        return_path=True,
+        attachments=True,
+        inline=True,
+        amp=True,
+        calendar=True,
+        tags=10,
+        metadata=10,
+        track_opens=True,
+        track_clicks=True,
+        template=True,
+    )
+    path: ClassVar[str] = "/v2/email/outbound-emails"
+    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"session_token": Secret}
+    takes_secret: ClassVar[bool] = True
+    max_recipients: ClassVar[int | None] = 50
+    verify_path: ClassVar[str | None] = "/v2/email/account"
+
+    session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.key is None and self.secret is None:
+            self._read_environment()
+        if callable(self.key) or not self.key or not self.secret:
+            raise ConfigurationError(
+                "ses signs with an access key and its secret: give both, KEY:SECRET in the URL, or set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        if self.region is None:
+            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+            object.__setattr__(self, "region", region)
+        if self.region is None or not self.knows_region(self.region):
+            raise ConfigurationError(f'ses wants a region such as "eu-west-1", not {self.region!r}: give region=')
+        ApiTransport.__attrs_post_init__(self)
+
+    def _read_environment(self) -> None:
+        found: dict[str, str | None] = {
+            "key": os.environ.get("AWS_ACCESS_KEY_ID"),
+            "secret": os.environ.get("AWS_SECRET_ACCESS_KEY"),
+            "session_token": os.environ.get("AWS_SESSION_TOKEN"),
+        }
+        for name, value in found.items():
+            if value:
+                object.__setattr__(self, name, Secret(value))
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """Read ``ses://KEY:SECRET@default?region=…``, or without the credentials, which the environment has then."""
+        if url.username or url.password or url.path not in {"", "/"}:
+            return super().from_url(url)
+        return cls(host=url.host, port=url.port, **cls.url_fields(url))
+
+    def knows_region(self, region: str) -> bool:
+        """Whether it looks like one: AWS adds some each year."""
+        return _REGION.fullmatch(region) is not None
+
+    @property
+    def endpoint(self) -> str:
+        """The region's API."""
+        suffix = ".cn" if str(self.region).startswith("cn-") else ""
+        return f"https://email.{self.region}.amazonaws.com{suffix}"
+
+    def authorize(self, request: Request, key: Secret | None, now: datetime) -> Request:
+        """Sign it."""
+        assert key is not None  # noqa: S101 - the constructor sees to all three
+        assert self.secret is not None  # noqa: S101
+        assert self.region is not None  # noqa: S101
+        signed = signature_headers(
+            request,
+            key=key,
+            secret=self.secret,
+            session_token=self.session_token,
+            region=self.region,
+            service="ses",
+            now=now,
+        )
+        return self.with_headers(request, signed)
+
+    def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
+        """Return one message: its text, its template, or where that cannot say it all, its MIME."""
+        refuse_beside_template(message, self, "subject", "text", "html", "sender", "amp", "calendar")
+        payload: dict[str, Any] = {"EmailTags": email_tags(message), "ConfigurationOverrides": tracking(message)}
+        if message.return_path is not None:
+            if not message.return_path:
+                raise MessageError(f"{self} has no empty return path: leave return_path out, or name an address")
+            payload["FeedbackForwardingEmailAddress"] = message.return_path.addr_spec
+        content = payload["Content"] = content_of(message)
+        if "Raw" in content:
+            # The MIME names whom it names; these get it.
+            payload["Destination"] = {"ToAddresses": [each.addr_spec for each in envelope.rcpt_to]}
+        else:
+            to = addressed(message, envelope)
+            named = {"ToAddresses": to.to, "CcAddresses": to.cc, "BccAddresses": to.bcc}
+            payload["Destination"] = {
+                name: [encoded_mailbox(each) for each in addresses] for name, addresses in named.items() if addresses
+            }
+            payload["FromEmailAddress"] = None if message.from_ is None else encoded_mailbox(message.from_)
+            payload["ReplyToAddresses"] = [encoded_mailbox(each) for each in message.reply_to]
+        return {name: value for name, value in payload.items() if value}
+
+    def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
+        """Read SES's id of the message."""
+        return self.accepted(message, envelope, provider_id=response.json()["MessageId"])
+
+    def refine(self, response: Response, verdict: Verdict) -> Verdict:
+        """Look at the error's type, which comes with status 400 in most cases."""
+        if verdict is UNKNOWN or not 400 <= response.status <= 499:
+            return verdict
+        # As "Type:http://…" or "namespace#Type", in the header or in the body.
+        given = response.header("x-amzn-errortype") or response.json_object().get("__type")
+        return _TYPES.get(str(given).partition(":")[0].rpartition("#")[2], verdict)
