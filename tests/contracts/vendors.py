@@ -11,7 +11,8 @@ from attrs import field, frozen
 from tests.contracts.openapi import Contract
 from tests.providers.forms import form_of
 
-from mailkit.providers import SES, Brevo, Mailgun, Postmark, Resend, SendGrid
+from mailkit import Message, Template
+from mailkit.providers import SES, AokSend, Brevo, Mailgun, Postmark, Resend, SendGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ class Vendor:
         each: Also by the end of the path: what each element of an array in the payload has to keep.
         unused: Kinds of messages that the provider refuses: by capability, or for a reason that is named here.
         payload: Takes the payload out of a request: JSON by default.
+        plain: The simplest message that it takes, where that is not one with a text.
     """
 
     transport: ApiTransport
@@ -42,10 +44,16 @@ class Vendor:
     each: Mapping[str, tuple[str, Sequence[Contract]]] = field(factory=dict, kw_only=True)
     unused: Mapping[str, str] = field(factory=dict, kw_only=True)
     payload: Callable[[Request], Any] | None = field(default=None, kw_only=True)
+    plain: Message | None = field(default=None, kw_only=True)
 
 
 def _openapi(path: str, media_type: str = "application/json") -> tuple[str | int, ...]:
     return ("paths", path, "post", "requestBody", "content", media_type, "schema")
+
+
+def _aoksend_key_comes_later(document: Any) -> None:
+    """aoksend_send_email.schema.json has the key in the form, where only ``authorize`` puts it."""
+    document["required"].remove("app_key")
 
 
 def _mailgun_is_open(document: Any) -> None:
@@ -111,6 +119,13 @@ _SENDGRID: Final = Contract("sendgrid_mail_v3.json", _openapi("/v3/mail/send"), 
 _RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
 
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "aoksend": Vendor(
+        AokSend("KEY"),
+        {"/send_email": [Contract("derived/aoksend_send_email.schema.json", patches=(_aoksend_key_comes_later,))]},
+        unused=dict.fromkeys(("minimal", "everything", "non-ascii"), "stored templates"),
+        payload=_form,
+        plain=Message(from_="ada@example.com", to="bob@example.org", template=Template("E_1", {"name": "Bob"})),
+    ),
     "brevo": Vendor(
         Brevo("KEY"),
         {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
