@@ -22,7 +22,7 @@ from mailkit import (
 from mailkit.edge.stream import SocketStream
 from mailkit.smtp import PoolLimits, Timeouts
 from mailkit.smtp.delivery import ONE_WRITE
-from mailkit.smtp.lane import GROUP, Lane
+from mailkit.smtp.lane import GROUP, HOPELESS_FOR, Lane
 from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, SMTPServer, Stall, StopReading
 
 if TYPE_CHECKING:
@@ -532,6 +532,27 @@ def test_a_login_that_fails_is_tried_once(colour: Colour, connections: int) -> N
         outcomes = stream(post, (note(number) for number in range(50)), connections=connections)
         assert all(isinstance(outcome.error, AuthenticationError) for outcome in outcomes)
         assert len(server.connections) == 1
+
+
+def test_a_login_that_failed_is_tried_again_much_later(colour: Colour) -> None:
+    """A stream may go on for days: after five minutes somebody may have set right what was wrong."""
+    with (
+        SMTPServer(users={"ada": "secret"}) as server,
+        Post.to(server, colour, username="ada", password="secret") as post,
+    ):
+        server.script("AUTH", "535 5.7.8 no")
+
+        def messages() -> Iterator[Message]:
+            yield note(0)
+            post.later(HOPELESS_FOR - 1)
+            yield note(1)
+            post.later(2)
+            yield note(2)
+            yield note(3)
+
+        outcomes = stream(post, messages())
+        assert [outcome.ok for outcome in outcomes] == [False, False, True, True]
+        assert len(server.connections) == 2
 
 
 def test_a_server_that_is_busy_is_asked_again(colour: Colour) -> None:

@@ -46,6 +46,9 @@ MAX_OCTETS: Final = 256 * 1024
 GROUP: Final = 16 * 1024
 """Octets that are collected before they are written, while messages come faster than answers."""
 
+HOPELESS_FOR: Final = 300.0
+"""Seconds for which a refused login, say, is not tried again: a stream may go on for days, and be set right meanwhile."""
+
 MAX_ATTEMPTS: Final = 2  # connections that may end under a message before they have answered anything
 
 
@@ -69,7 +72,8 @@ class Lane:
         self._held: Flight | None = None  # the newest written one, where its content still waits for the next envelope
         self._session: Session | None = None
         self._progress = 0  # how often this connection has decided about a recipient
-        self._hopeless: DeliveryError | None = None  # why no connection can be made, and will not by asking again
+        self._hopeless: DeliveryError | None = None  # why no connection can be made, and will not by asking again soon
+        self._ask_again_at = 0.0
 
     @property
     def is_connected(self) -> bool:
@@ -158,13 +162,14 @@ class Lane:
 
     async def _reach(self) -> DeliveryError | None:
         """Take a connection; return why there is none."""
-        if self._hopeless is not None:
+        if self._hopeless is not None and self._pool.now() < self._ask_again_at:
             return self._hopeless
         try:
             self._session = await self._pool.acquire()
         except DeliveryError as error:
             # Somebody has to change a setting first; and a login that fails a thousand times locks an account.
             self._hopeless = error if error.cause in {"configuration", "security"} else None
+            self._ask_again_at = self._pool.now() + HOPELESS_FOR
             return error
         self._progress = 0
         return None

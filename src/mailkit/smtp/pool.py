@@ -83,6 +83,10 @@ class Pool:
             edge, messages=limits.messages_per_second, recipients=limits.recipients_per_second
         )
 
+    def now(self) -> float:
+        """Seconds on the edge's clock."""
+        return self._edge.now()
+
     async def wait_for_turn(self, recipients: int) -> None:
         """Wait until a message may go out by the rates.
 
