@@ -47,7 +47,7 @@ GROUP: Final = 16 * 1024
 """Octets that are collected before they are written, while messages come faster than answers."""
 
 HOPELESS_FOR: Final = 300.0
-"""Seconds for which a refused login, say, is not tried again: a stream may go on for days, and be set right meanwhile."""
+"""Seconds for which a refused login, say, is not tried again: a stream may go on for days, and be set right."""
 
 MAX_ATTEMPTS: Final = 2  # connections that may end under a message before they have answered anything
 
