@@ -523,6 +523,31 @@ def test_cancelling_says_whether_the_request_may_have_arrived(backend: Colour, s
     assert len(connections) == 2
 
 
+def test_an_interrupt_says_whether_the_request_may_have_arrived(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyboardInterrupt while the answer is awaited has the same mark as a cancellation."""
+    edge = make_edge("blocking")
+
+    async def interrupted(*_args: object, **_deadline: float) -> bytes:
+        raise KeyboardInterrupt
+
+    port = serve(_answering(b""))
+    monkeypatch.setattr("mailkit.edge.stream.SocketStream.receive", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        _fetch(edge, lambda main: run_in("blocking", main), _post(port))
+    assert caught.value.request_may_have_arrived  # type: ignore[attr-defined]
+
+
+def test_http2_is_not_needed(
+    colour: Colour, serve: Serve, server_context: ssl.SSLContext, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without h2 all is as it is over HTTP/1.1."""
+    monkeypatch.setattr("mailkit.edge.http_client._HTTP2", False)
+    url = f"https://localhost:{_tls_server(serve, server_context)}/"
+    request = Request("GET", url, tls=TLS(ca_file=ca_file))
+    (response,) = _fetch(make_edge(colour), lambda main: run_in(colour, main), request)
+    assert (response.status, response.http_version) == (200, "HTTP/1.1")
+
+
 @pytest.mark.parametrize("backends", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "asyncio")])
 def test_one_edge_serves_event_loops_one_after_the_other(backends: tuple[Colour, Colour], serve: Serve) -> None:
     """Connections do not outlive their event loop; the edge does."""

@@ -98,9 +98,8 @@ class _Extra:
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
             return None if self.stream.tls_info is None else self
-        if info == "is_readable":  # asked of idle connections: whether the server has closed them
-            return self.stream.has_input()
-        return None
+        # Otherwise "is_readable" is asked, of idle connections: whether the server has closed them.
+        return self.stream.has_input() if info == "is_readable" else None
 
     def tls(self, context: ssl.SSLContext) -> TLS:
         return TLS(context=context, server_hostname=self.shared.server_hostname)

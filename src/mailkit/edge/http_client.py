@@ -132,9 +132,6 @@ class _BlockingTransport(httpx.BaseTransport):
             answer.close()
         return httpx.Response(answer.status)
 
-    def close(self) -> None:
-        self._pool.close()
-
 
 class _TaskTransport(httpx.AsyncBaseTransport):
     def __init__(self, backend: TaskBackend, context: ssl.SSLContext | None) -> None:
@@ -165,9 +162,6 @@ class _TaskTransport(httpx.AsyncBaseTransport):
         finally:
             await answer.aclose()
         return httpx.Response(answer.status)
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
 
 
 class _Client:
@@ -229,12 +223,11 @@ class TaskClient(_Client):
     async def send(self, exchange: Exchange, deadline: float, now: float) -> None:
         """Have the exchange; its object knows the answer."""
         request = _as_httpx(exchange, deadline, now)
-        if _HTTP2:
 
-            async def trace(name: str, info: dict[str, object]) -> None:
-                exchange.trace(name, info)
+        async def trace(name: str, info: dict[str, object]) -> None:
+            exchange.trace(name, info)
 
-            request.extensions["trace"] = trace
+        request.extensions.update({"trace": trace} if _HTTP2 else {})
         await self._http.send(request)
 
 
@@ -258,6 +251,5 @@ class _NoHeaders(logging.Filter):
         return record.levelno > logging.DEBUG
 
 
-if _HTTP2:
-    for _name in ("hpack.hpack", "hpack.table"):
-        logging.getLogger(_name).addFilter(_NoHeaders())
+for _name in ("hpack.hpack", "hpack.table"):
+    logging.getLogger(_name).addFilter(_NoHeaders())
