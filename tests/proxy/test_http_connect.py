@@ -157,9 +157,9 @@ def test_an_answer_octet_by_octet_costs_linear_time() -> None:
         head = b"HTTP/1.1 200 OK\r\nA: " + b"x" * size + b"\r\n\r\n"
         times = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             replay(http_connect("mx.test", 25, None), bytewise(head))
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         return min(times)
 
     assert seconds(14_000) < 4 * seconds(7_000)

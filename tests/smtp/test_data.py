@@ -203,9 +203,9 @@ def test_stuffing_takes_linear_time(unit: bytes) -> None:
 
     def seconds(count: int) -> float:
         message = unit * count
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in data_pieces([message]):
             pass
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(seconds(160_000) for _ in range(3)) < 40 * min(seconds(10_000) for _ in range(3)) + 0.05

@@ -386,8 +386,11 @@ def test_a_421_in_the_middle_of_a_window(colour: Colour) -> None:
         server.script("MAIL", CloseAfter("421 4.3.2 shutting down"), match="m20@example.com")
         outcomes = stream(post, (note(number) for number in range(60)))
         found = [next(iter(statuses(outcome).values())) for outcome in outcomes]
-        assert found == ["accepted"] * 21 + ["unknown"] * 10 + ["accepted"] * 29
-        assert len(taken(server)) == 50
+        # How many were written by the time of the 421 depends on who was faster.
+        unknown = found.count("unknown")
+        assert unknown < 32
+        assert found == ["accepted"] * 21 + ["unknown"] * unknown + ["accepted"] * (39 - unknown)
+        assert len(taken(server)) == 60 - unknown
 
 
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "RSET"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ from mailkit import (
     RejectedError,
 )
 from mailkit.edge import run_sync
+from mailkit.edge.readiness import ready
 from mailkit.smtp.pool import PoolLimits
 from mailkit.testing import Disconnect, SMTPServer, Stall, StopReading
 
@@ -331,13 +334,15 @@ def interrupted_in(backend: str, server: SMTPServer, send: Callable[[], Awaitabl
 
 
 def interrupted_by_signal(server: SMTPServer, send: Callable[[], object]) -> BaseException:
-    """Press Ctrl-C as soon as the server holds the delivery; return the KeyboardInterrupt."""
+    """Press Ctrl-C when the server holds the delivery and the client waits for it; return the KeyboardInterrupt."""
     main = threading.main_thread().ident
     assert main is not None
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def press() -> None:
         server.wait_until(lambda s: s.held)
+        while sys._current_frames()[main].f_code is not ready.__code__:
+            time.sleep(0.001)  # nothing tells when a thread has begun to wait
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=press)

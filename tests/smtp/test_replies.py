@@ -252,8 +252,8 @@ def test_reading_takes_linear_time(unit: bytes) -> None:
 
     def seconds(count: int) -> float:
         pieces = single_bytes(unit * count)
-        start = time.perf_counter()
+        start = time.process_time()
         read(*pieces)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(seconds(16_000) for _ in range(3)) < 40 * min(seconds(1_000) for _ in range(3)) + 0.05

@@ -107,7 +107,7 @@ def test_there_are_no_more_connections_than_asked_for_or_allowed(colour: Colour)
     with SMTPServer() as server, Post.to(server, colour, pool=PoolLimits(max_connections=3)) as post:
         send_many(post, (note(number) for number in range(600)), connections=8)
         assert len(server.connections) == 3
-        assert all(record.verbs.count("MAIL") > 20 for record in server.connections)
+        assert all("MAIL" in record.verbs for record in server.connections)
     with SMTPServer() as server, Post.to(server, colour) as post:
         send_many(post, (note(number) for number in range(2)), connections=8)
         assert len(server.connections) == 1
