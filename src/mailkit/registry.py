@@ -26,6 +26,7 @@ _OURS: Final = {
     "lmtp": "mailkit.smtp.transport:SMTP",
     "maildir": "mailkit.local:MaildirTransport",
     "mailgun": "mailkit.providers.mailgun:Mailgun",
+    "mailtrap": "mailkit.providers.mailtrap:Mailtrap",
     "memory": "mailkit.local:MemoryTransport",
     "mx": "mailkit.mx.transport:DirectMX",
     "null": "mailkit.local:NullTransport",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
     from mailkit.providers.mailgun import Mailgun
+    from mailkit.providers.mailtrap import Mailtrap
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
@@ -19,6 +20,7 @@ __all__ = [
     "AokSend",
     "Brevo",
     "Mailgun",
+    "Mailtrap",
     "Postmark",
     "Resend",
     "SendGrid",
