@@ -27,6 +27,7 @@ _OURS: Final = {
     "maildir": "mailkit.local:MaildirTransport",
     "mailgun": "mailkit.providers.mailgun:Mailgun",
     "mailtrap": "mailkit.providers.mailtrap:Mailtrap",
+    "mailjet": "mailkit.providers.mailjet:Mailjet",
     "memory": "mailkit.local:MemoryTransport",
     "mx": "mailkit.mx.transport:DirectMX",
     "null": "mailkit.local:NullTransport",
@@ -37,6 +38,7 @@ _OURS: Final = {
     "ses": "mailkit.providers.ses:SES",
     "smtp": "mailkit.smtp.transport:SMTP",
     "smtps": "mailkit.smtp.transport:SMTP",
+    "sparkpost": "mailkit.providers.sparkpost:SparkPost",
 }
 
 

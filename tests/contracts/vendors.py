@@ -12,7 +12,7 @@ from tests.contracts.openapi import Contract, at
 from tests.providers.forms import form_of
 
 from mailkit import Message, Template
-from mailkit.providers import SES, AokSend, Brevo, Mailgun, Mailtrap, Postmark, Resend, SendGrid
+from mailkit.providers import SES, AokSend, Brevo, Mailgun, Mailjet, Mailtrap, Postmark, Resend, SendGrid, SparkPost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,9 @@ def _mailtrap_models_are_whole(document: Any) -> None:
     schemas = document["components"]["schemas"]
     batch = schemas["BatchEmail"]["properties"]
     for model in [*schemas.values(), batch["base"], batch["requests"]["items"]]:
-        parts = [at(document, "components", "schemas", part["$ref"].rpartition("/")[2]) for part in model.pop("allOf", ())]
+        parts = [
+            at(document, "components", "schemas", part["$ref"].rpartition("/")[2]) for part in model.pop("allOf", ())
+        ]
         if parts:
             model["type"] = "object"
             model["properties"] = {name: value for part in parts for name, value in part["properties"].items()}
@@ -173,8 +175,11 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         },
         payload=_mailgun_form,
     ),
-    "mailtrap": Vendor(
-        Mailtrap("KEY"), {path: _mailtrap(path) for path in ("/api/send", "/api/batch")}
+    "mailtrap": Vendor(Mailtrap("KEY"), {path: _mailtrap(path) for path in ("/api/send", "/api/batch")}),
+    "mailjet": Vendor(
+        Mailjet("KEY", secret="SECRET"),
+        {"/v3.1/send": [Contract("derived/mailjet_send_v31_request.schema.json")]},
+        unused=dict.fromkeys(("template", "template-nested"), "templates have numbers"),
     ),
     "postmark": Vendor(
         Postmark("KEY"),
@@ -203,4 +208,5 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         SES("KEY", secret="SECRET", region="eu-west-1"),
         {"/v2/email/outbound-emails": [Contract("derived/ses_SendEmail.schema.json")]},
     ),
+    "sparkpost": Vendor(SparkPost("KEY"), {"/transmissions": [Contract("derived/sparkpost_transmission.schema.json")]}),
 }

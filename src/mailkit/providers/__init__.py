@@ -9,21 +9,25 @@ if TYPE_CHECKING:
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
     from mailkit.providers.mailgun import Mailgun
+    from mailkit.providers.mailjet import Mailjet
     from mailkit.providers.mailtrap import Mailtrap
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
     from mailkit.providers.ses import SES
+    from mailkit.providers.sparkpost import SparkPost
 
 __all__ = [
     "SES",
     "AokSend",
     "Brevo",
     "Mailgun",
+    "Mailjet",
     "Mailtrap",
     "Postmark",
     "Resend",
     "SendGrid",
+    "SparkPost",
 ]
 
 
