@@ -115,6 +115,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """Send through real mail servers; says which are missing, which only CI takes for a failure."""
+    kerberos = shutil.which("krb5-config") and shutil.which("krb5kdc", path=f"{os.environ['PATH']}:/usr/sbin")
     servers = {
         "Postfix (Debian: postfix)": shutil.which("postfix", path=f"{os.environ['PATH']}:/usr/sbin"),
         "Dovecot (Debian: dovecot-core, dovecot-lmtpd, dovecot-submissiond)": shutil.which(
@@ -125,6 +126,7 @@ def integration(session: nox.Session) -> None:
         ),
         "microsocks (Debian: microsocks)": shutil.which("microsocks"),
         "tinyproxy (Debian: tinyproxy-bin)": shutil.which("tinyproxy"),
+        "MIT Kerberos (Debian: krb5-kdc, krb5-admin-server, krb5-user, libkrb5-dev)": kerberos,
     }
     missing = [name for name, program in servers.items() if program is None]
     for name in missing:
@@ -133,7 +135,7 @@ def integration(session: nox.Session) -> None:
         session.error(f"CI runs against every server, and these are missing: {'; '.join(missing)}")
     if len(missing) == len(servers):
         session.skip("none of the real mail servers is installed here")
-    install(session, "integration")
+    install(session, "integration", *(["kerberos"] if kerberos else []))
     nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/integration"])))
 
 

@@ -39,4 +39,5 @@ def rates_are_limits_of_the_pool() -> None:
 def one_mechanism_may_be_named() -> None:
     SMTP("mail.example.com", username="ada", password="secret", mechanism="SCRAM-SHA-256")
     SMTP("mail.example.com", username="ada", password="secret", mechanism="NTLM")
+    SMTP("mail.example.com", mechanism="GSSAPI")
     SMTP("mail.example.com", username="ada", password="secret", mechanism="SCRAM")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -14,6 +14,7 @@ import pytest
 from .certificates import Certificates
 from .colours import COLOURS, Post
 from .dovecot import Dovecot
+from .kerberos import Kerberos
 from .opensmtpd import OpenSMTPD
 from .postfix import Postfix
 from .processes import Guard, MissingServerError, free_ports
@@ -155,6 +156,18 @@ def proxy(
     pytestconfig.stash[_LOGS].append(program.log)
     yield program
     program.stop()
+
+
+@pytest.fixture(scope="session")
+def kerberos(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Kerberos]:
+    """A private Kerberos realm."""
+    try:
+        realm = Kerberos(_subfolder(server_folder, "kerberos"))
+    except MissingServerError as missing:
+        _do_without(missing)
+    pytestconfig.stash[_LOGS].append(realm.log)
+    yield realm
+    realm.stop()
 
 
 @pytest.fixture(params=COLOURS)

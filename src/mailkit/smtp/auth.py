@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import AuthenticationError, ProtocolError
 from mailkit.smtp import commands
+from mailkit.smtp.gssapi import GSSAPI
 from mailkit.smtp.mechanism_names import NEEDS_TLS, WITH_PASSWORD, WITH_TOKEN
 from mailkit.smtp.mechanisms import CramMD5, Credentials, Login, Mechanism, OAuthBearer, Plain, XOAuth2
 from mailkit.smtp.ntlm import NTLM
@@ -57,7 +58,7 @@ def choose(
         allow_cleartext: Whether mechanisms that show the secret may be used without TLS: on a loopback host,
             or because ``tls="insecure"`` was asked for.
         channel_binding: The data of ``tls-server-end-point`` (RFC 5929), where it is known.
-        host: The host name for OAUTHBEARER.
+        host: The host name for OAUTHBEARER and GSSAPI.
         port: The port for OAUTHBEARER.
         mechanism: The only one to use, in place of the best.
 
@@ -83,6 +84,8 @@ def choose(
             return OAuthBearer(credentials, host=host, port=port)
         if name == "NTLM":
             return NTLM(credentials, channel_binding=channel_binding)
+        if name == "GSSAPI":
+            return GSSAPI(credentials, host=host or "localhost")
         return _MECHANISMS[name](credentials)
     raise _nothing_fits(names, credentials, mechanism)
 

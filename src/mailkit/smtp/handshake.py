@@ -143,7 +143,7 @@ def _not_authenticated(conversation: Conversation, login: Login, mechanism: Mech
         msg = f"the server cannot check credentials now ({refusal}{detail}); try again later"
         return TransientError(msg, outcome="not_sent", reply=refusal)
     msg = (
-        f"the server refused the credentials of {login.username!r} ({refusal}{detail}): "
+        f"the server refused the credentials of {login.username or 'the Kerberos ticket'!r} ({refusal}{detail}): "
         "check user name, password or token"
     )
     return AuthenticationError(msg, reply=refusal)

@@ -28,7 +28,7 @@ class Login:
     """Who logs in, and with what.
 
     Args:
-        username: The authentication identity.
+        username: The authentication identity; empty where a Kerberos ticket says it.
         password: For the mechanisms that want one.
         token: An OAuth 2.0 access token, or a function that returns one.
         mechanism: The only mechanism to use; None for the best that the server offers.
@@ -46,13 +46,16 @@ class Login:
         if self.mechanism is not None:
             self._check_mechanism(self.mechanism)
         if not callable(self.token):
-            Credentials(self.username, password=self.password, token=self.token)
+            self._given(self.token)
 
     def _check_mechanism(self, name: MechanismName) -> None:
         wanted, given = ("token", "password") if name in WITH_TOKEN else ("password", "token")
         if (name in WITH_TOKEN) != (self.token is not None):
             raise ConfigurationError(f"{name} takes a {wanted}, not a {given}: give it one, or leave mechanism= out")
         check_installed(name)
+
+    def _given(self, token: Secret | None) -> Credentials:
+        return Credentials(self.username, password=self.password, token=token, ticket=self.mechanism == "GSSAPI")
 
     @property
     def is_renewable(self) -> bool:
@@ -67,7 +70,7 @@ class Login:
         """
         source = self.token
         if not callable(source):
-            return Credentials(self.username, password=self.password, token=source)
+            return self._given(source)
         # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
         (token,) = await edge.in_thread(lambda: (source(),))
         if isawaitable(token):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["MECHANISM_NAMES", "NEEDS_TLS", "WITH_PASSWORD", "WITH_TOKEN", "MechanismName", "check_installed"]
 
 MechanismName: TypeAlias = Literal[
-    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5", "PLAIN", "LOGIN", "NTLM"
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5", "PLAIN", "LOGIN", "NTLM", "GSSAPI"
 ]
 
 MECHANISM_NAMES: Final[tuple[MechanismName, ...]] = get_args(MechanismName)
@@ -31,7 +31,11 @@ WITH_PASSWORD: Final[tuple[MechanismName, ...]] = (
 NEEDS_TLS: Final = frozenset(("OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "NTLM"))
 """Those that show the secret, and the one whose hashes tell it to whoever tries passwords."""
 
-_EXTRAS: Final[Mapping[str, tuple[str, str]]] = {"NTLM": ("spnego", "ntlm")}  # the module, and the extra that brings it
+# The extra, and the modules that it brings.
+_EXTRAS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "NTLM": ("ntlm", ("spnego",)),
+    "GSSAPI": ("gssapi", ("spnego", "gssapi", "krb5")),
+}
 
 
 def check_installed(name: str) -> None:
@@ -42,6 +46,6 @@ def check_installed(name: str) -> None:
     """
     if name not in _EXTRAS:
         return
-    module, extra = _EXTRAS[name]
-    if find_spec(module) is None:
+    extra, modules = _EXTRAS[name]
+    if None in map(find_spec, modules):
         raise ConfigurationError(f"{name} needs a package that is not installed: pip install 'mailkit-sdk[{extra}]'")

@@ -39,6 +39,7 @@ class Credentials:
         username: The authentication identity.
         password: For the mechanisms that want one.
         token: An OAuth 2.0 access token; where there is one, it is used and the password is not.
+        ticket: Whether a Kerberos ticket will do, in place of either.
 
     Raises:
         ConfigurationError: One of them holds characters that would be read as something else, or neither is
@@ -48,9 +49,10 @@ class Credentials:
     username: str
     password: Secret | None = field(default=None, converter=_secret, kw_only=True)
     token: Secret | None = field(default=None, converter=_secret, kw_only=True)
+    ticket: bool = field(default=False, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.password is None and self.token is None:
+        if self.password is None and self.token is None and not self.ticket:
             raise ConfigurationError(f"there is no password or token for {self.username!r}: give one of them")
         if _CONTROL.search(self.username):
             raise ConfigurationError(f"the user name {self.username!r} holds a control character: remove it")

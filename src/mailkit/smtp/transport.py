@@ -96,8 +96,9 @@ class SMTP:
         password: The password.
         token: An OAuth 2.0 access token, or a function that returns one (or an awaitable of one, for AsyncMailer). The
             function is asked for each new connection, and once more when the server refuses the token.
-        mechanism: The only SASL mechanism to log in by, such as ``"SCRAM-SHA-256"`` or ``"NTLM"`` (which needs
-            ``mailkit-sdk[ntlm]``); the best that the server offers where None.
+        mechanism: The only SASL mechanism to log in by, such as ``"SCRAM-SHA-256"`` ``"NTLM"`` (with the
+            extra ``mailkit-sdk[ntlm]``) or ``"GSSAPI"`` (with ``mailkit-sdk[gssapi]``, and a Kerberos ticket in place
+            of a password); the best that the server offers where None.
         tls: ``"starttls"`` (the default), ``"implicit"``, ``"opportunistic"`` (STARTTLS where it is offered,
             unverified, else clear text without credentials; the default on a loopback host) or ``"insecure"`` (clear
             text, credentials too).
@@ -166,11 +167,13 @@ class SMTP:
             raise ConfigurationError(msg)
         if self.ehlo_name is not None:
             check_ehlo_name(self.ehlo_name)
-        if (not self.username) != (self.password is None and self.token is None):
+        has_secret = self.password is not None or self.token is not None
+        has_ticket = self.mechanism == "GSSAPI" and not has_secret
+        if bool(self.username) != has_secret and not has_ticket:
             msg = "credentials are a username with a password or a token: one half of them is missing"
             raise ConfigurationError(msg)
         _one_of("mechanism", self.mechanism, (None, *MECHANISM_NAMES))
-        if self.mechanism is not None and not self.username:
+        if self.mechanism is not None and not self.username and not has_ticket:
             msg = f"mechanism={self.mechanism!r} is a way to log in, and there is nobody to: give a username"
             raise ConfigurationError(msg)
         self.login()
@@ -281,9 +284,9 @@ class SMTP:
         Raises:
             ConfigurationError: No mechanism could carry them.
         """
-        if not self.username:
+        if not self.username and self.mechanism != "GSSAPI":
             return None
-        return Login(username=self.username, password=self.password, token=self.token, mechanism=self.mechanism)
+        return Login(username=self.username or "", password=self.password, token=self.token, mechanism=self.mechanism)
 
     def options(self) -> SMTPOptions:
         """Return what the conversation reads."""
