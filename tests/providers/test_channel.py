@@ -20,11 +20,12 @@ from mailkit.errors import (
     RejectedError,
     UnsupportedFeatureError,
 )
-from mailkit.providers.base import ApiTransport, Item, Response
+from mailkit.providers.base import ApiTransport, Item, Request, Response
 from mailkit.providers.status import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from tests.colours import Colour
     from tests.http_server import Received
@@ -67,16 +68,37 @@ class Acme(ApiTransport):
         return self.accepted(item.message, item.envelope, others=others)
 
 
+class Raw(Acme):
+    """One that takes prepared bytes."""
+
+    capabilities = Capabilities(raw=True)
+
+    def build_raw_request(self, data: bytes, envelope: Envelope) -> Request:
+        """Send them as they are."""
+        return self.request("/raw", data, media_type="message/rfc822")
+
+
+_TO_BOB = Envelope("ada@example.com", "bob@example.org")
+
+
 def _message(**fields: Any) -> Message:
     return Message(from_="ada@example.com", **{"to": "bob@example.org", "subject": "Hello", **fields}).completed()
 
 
-def _with(colour: Colour, server: HTTPServer, use: Callable[[Channel, Edge], Any], **fields: Any) -> Any:
+def _with(
+    colour: Colour,
+    server: HTTPServer,
+    use: Callable[[Channel, Edge], Any],
+    *,
+    kind: type[ApiTransport] = Acme,
+    key: Any = _KEY,
+    **fields: Any,
+) -> Any:
     """Run a coroutine function with a channel to the server."""
 
     async def main() -> Any:
         edge = make_edge(colour)
-        channel = Acme(_KEY, host="127.0.0.1", port=server.port, **fields).open(edge)
+        channel = kind(key, host="127.0.0.1", port=server.port, **fields).open(edge)
         try:
             return await use(channel, edge)
         finally:
@@ -142,6 +164,35 @@ def test_files_are_read(colour: Colour) -> None:
     with HTTPServer(lambda _request: Answer()) as server:
         _sent(colour, server, _message(attachments=[Attachment.from_bytes(b"abc", "a.bin")]))
     assert server.requests[0].json()["files"] == [3]
+
+
+def test_prepared_bytes(colour: Colour, tmp_path: Path) -> None:
+    """They arrive as they are, from memory or a file, with a key of their own; who is in the header has no say."""
+    data = b"From: ada@example.com\r\nMessage-ID: <1@example.com>\r\n\r\nHi\r\n"
+    path = tmp_path / "message.eml"
+    path.write_bytes(data)
+    with HTTPServer(lambda _request: Answer()) as server:
+        for source in (data, path):
+            receipt = _with(
+                colour, server, lambda channel, _edge, source=source: channel.send_raw(source, _TO_BOB), kind=Raw
+            )
+            assert receipt.message_id == "1@example.com"
+            assert [each.address for each in receipt.accepted] == ["bob@example.org"]
+        crowd = Envelope("ada@example.com", [f"user{number}@example.org" for number in range(4)])
+        with pytest.raises(MessageError):
+            _with(colour, server, lambda channel, _edge: channel.send_raw(data, crowd), kind=Raw)
+        with pytest.raises(UnsupportedFeatureError):
+            _with(colour, server, lambda channel, _edge: channel.send_raw(data, _TO_BOB))
+    assert [request.body for request in server.requests] == [data, data]
+    assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+
+
+def test_an_echoed_token_is_masked(colour: Colour) -> None:
+    """A token that a function returned is in no field, and shown as little as one that is."""
+    answer = Answer(400, {"message": "bad fresh-token-1"})
+    with HTTPServer(lambda _request: answer) as server, pytest.raises(RejectedError) as caught:
+        _sent(colour, server, _message(), key=lambda: "fresh-token-1")
+    assert "fresh-token-1" not in f"{caught.value} {caught.value.recipients}"
 
 
 def test_no_connection(colour: Colour) -> None:

@@ -244,6 +244,13 @@ class ApiTransport:
         """Return the request that sends one message, without credentials."""
         return self.post(self.path, self.complete_payload(message, envelope))
 
+    def build_raw_request(self, data: bytes, envelope: Envelope) -> Request:
+        """Return the request that sends prepared RFC 5322 bytes, for a provider with the capability ``raw``.
+
+        Its answer goes through :meth:`parse_response`, with a message that has nothing but its Message-ID.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes prepared bytes and has no build_raw_request: write it")
+
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:  # noqa: ARG002
         """Return what a 2xx answer says.
 
@@ -282,8 +289,12 @@ class ApiTransport:
         """Return the request that sends several messages: by default an array of their payloads."""
         return self.request(self.batch_path, b"[" + b",".join([item.body for item in items]) + b"]")
 
+    def answers_each(self, response: Response) -> bool:  # noqa: ARG002
+        """Return whether an answer to a batch that is not 2xx says all the same what became of each message."""
+        return False
+
     def parse_batch(self, response: Response, items: Sequence[Item]) -> Sequence[Receipt | DeliveryError]:  # noqa: ARG002
-        """Return what a 2xx answer says about each message, in order."""
+        """Return what a 2xx answer, or one that :meth:`answers_each`, says about each message, in order."""
         return [self.accepted(item.message, item.envelope) for item in items]
 
     # What a provider uses.

@@ -18,20 +18,22 @@ from mailkit.errors import (
     MessageError,
     OutcomeUnknownError,
 )
+from mailkit.message import Message
+from mailkit.mime.prepared import Prepared
 from mailkit.providers.batch import Caps, Item, Wave
 from mailkit.providers.content import dump
-from mailkit.providers.failure import failure, results, safe
-from mailkit.providers.idempotency import batch_key, message_key
+from mailkit.providers.failure import failure, fresh, results, safe
+from mailkit.providers.idempotency import batch_key, message_key, raw_key
 from mailkit.providers.status import UNKNOWN, verdict_for
 from mailkit.receipt import Outcome, Receipt, error_for_recipients
 from mailkit.transport import Channel, ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from pathlib import Path
 
     from mailkit.edge import Edge
     from mailkit.edge.http import Request, Response
-    from mailkit.message import Message
     from mailkit.providers.base import ApiTransport
     from mailkit.providers.status import Verdict
 
@@ -114,6 +116,27 @@ class ApiChannel(Channel):
         for outcome in await self._sent(wave):
             yield outcome
 
+    async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
+        """Deliver prepared RFC 5322 bytes as they are.
+
+        Raises:
+            UnsupportedFeatureError: The provider takes none.
+            MessageError: They are not fit to be sent unchanged.
+            DeliveryError: No recipient was accepted.
+        """
+        transport = self._api
+        if not transport.capabilities.raw:
+            return await super().send_raw(data, envelope)
+        transport.capabilities.check(Message(), envelope, transport=str(transport))
+        self._check_number(envelope)
+        prepared = await self._edge.in_thread(lambda: Prepared.read(data))
+        content = await self._edge.in_thread(lambda: b"".join(prepared.iter_bytes()))
+        request = transport.build_raw_request(content, envelope)
+        if transport.idempotency_header is not None:
+            request = transport.with_headers(request, {transport.idempotency_header: raw_key(content, envelope)})
+        item = Item(Message(message_id=prepared.message_id or None), envelope)
+        return self._receipt(await self._fetch(request, [item]), item)
+
     async def verify(self) -> ServerInfo:
         """Ask for something that only a good key gets, where the provider has such a thing.
 
@@ -148,13 +171,16 @@ class ApiChannel(Channel):
     def _checked(self, message: Message, envelope: Envelope) -> Message:
         transport = self._api
         transport.capabilities.check(message, envelope, transport=str(transport))
-        most = transport.max_recipients
+        self._check_number(envelope)
+        return message.completed()
+
+    def _check_number(self, envelope: Envelope) -> None:
+        transport, most = self._api, self._api.max_recipients
         if most is not None and len(envelope.rcpt_to) > most:
             raise MessageError(
                 f"{transport} takes {most} recipients a message, not {len(envelope.rcpt_to)}: send it in several "
                 "messages"
             )
-        return message.completed()
 
     async def _built(self, build: Callable[[], T], message: Message) -> T:
         # Attached files are read while it is built.
@@ -168,6 +194,7 @@ class ApiChannel(Channel):
                 f"{transport} builds a request for {request.url}, outside of {origin}: its key goes nowhere else"
             )
         key = await transport.fresh_key(self._edge)
+        fresh.set(key)
         return transport.authorize(request, key, datetime.now(UTC))
 
     def _deadline(self) -> float:
@@ -297,7 +324,7 @@ class ApiChannel(Channel):
 
     def _answers(self, response: Response, items: list[Item]) -> Sequence[Receipt | MailkitError]:
         verdict = verdict_for(response)
-        if verdict is not None:
+        if verdict is not None and not self._api.answers_each(response):
             verdict = self._api.refine(response, verdict)
             return [self._failure(verdict, response, item, in_batch=True) for item in items]
         try:

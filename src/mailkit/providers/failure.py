@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import fields
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from mailkit.providers.status import Verdict
     from mailkit.receipt import Status
 
-__all__ = ["failure", "results", "safe"]
+__all__ = ["failure", "fresh", "results", "safe"]
+
+
+fresh: Final[ContextVar[Secret | None]] = ContextVar("fresh", default=None)
+"""The key that the request under way has, where a function returned it: no field of the transport holds that one."""
 
 
 def results(
@@ -48,7 +53,7 @@ def results(
 def safe(transport: ApiTransport, text: str) -> str:
     """Return what a provider says, printable, short, and without our secrets."""
     values = [getattr(transport, each.name) for each in fields(type(transport))]
-    secrets = [each for each in values if isinstance(each, Secret)]
+    secrets = [each for each in (*values, fresh.get()) if isinstance(each, Secret)]
     shown = printable(text.encode("utf-8", "replace")[: 4 * LONGEST])
     return Redactor(secrets)(shown)[:LONGEST]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.providers.batch import Item
 
-__all__ = ["batch_key", "message_key"]
+__all__ = ["batch_key", "message_key", "raw_key"]
 
 
 def message_key(message: Message, envelope: Envelope, longest: int) -> str:
@@ -41,6 +41,11 @@ def message_key(message: Message, envelope: Envelope, longest: int) -> str:
 def batch_key(items: Sequence[Item], longest: int) -> str:
     """Return the key of a request that carries several messages: the same for the same messages in the same order."""
     return _digest([message_key(item.message, item.envelope, longest) for item in items])
+
+
+def raw_key(data: bytes, envelope: Envelope) -> str:
+    """Return the key of prepared bytes: the same for the same bytes to the same recipients."""
+    return _digest([sha256(data).hexdigest(), *[path.addr_spec for path in envelope.rcpt_to]])
 
 
 def _digest(parts: Sequence[str]) -> str:
