@@ -55,13 +55,15 @@ class Brevo(ApiTransport):
     but recipients, Reply-To, subject, contents and the template's data go in one request, each as a version; those with
     attachments go one by one. A key against repetition is set with
     ``options={"brevo": {"headers": {"idempotencyKey": "a UUID"}}}``; Brevo keeps it for less than an hour, and it does
-    not make an unknown outcome known.
+    not make an unknown outcome known. Brevo's template language is at work in every message: what others wrote must not
+    bring ``{{`` or ``{%`` into subject, text or html.
 
     Not possible: inline images, tracking chosen for one message, amp and calendar parts, a Sender or return path of
     one's own, header fields or local parts that are not ASCII, media types (Brevo goes by the ending of a file's name,
     and refuses those that it does not know). A template in Brevo's old language takes neither data nor attachments.
 
-    Limits (read 2026-11): 99 recipients a message, 2000 a request, 20 MB of attachments, 100 kB of a template's data.
+    Limits (read 2026-11): 99 recipients a message, 1000 messages and 2000 recipients a request, 20 MB of
+    attachments, 100 kB of a template's data.
 
     Example:
         >>> str(Brevo("xkeysib-KEY"))
