@@ -12,7 +12,19 @@ from tests.contracts.openapi import Contract, at
 from tests.providers.forms import form_of
 
 from mailkit import Message, Template
-from mailkit.providers import SES, AokSend, Brevo, Mailgun, Mailjet, Mailtrap, Postmark, Resend, SendGrid, SparkPost
+from mailkit.providers import (
+    SES,
+    AokSend,
+    Brevo,
+    Mailgun,
+    Mailjet,
+    Mailtrap,
+    Mandrill,
+    Postmark,
+    Resend,
+    SendGrid,
+    SparkPost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -152,6 +164,22 @@ _POSTMARK_PATCHES: Final = (_postmark_is_old, _postmark_wants_one_name_of_a_temp
 _SENDGRID: Final = Contract("sendgrid_mail_v3.json", _openapi("/v3/mail/send"), (_sendgrid_custom_args_are_an_object,))
 _RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
 
+
+def _mandrill(path: str) -> Contract:
+    """Return the contract for an endpoint, without what the file has wrong about it."""
+
+    def patch(document: Any) -> None:
+        """Let ``authorize`` add the key, and metadata be any: the file shows one entry, as an example."""
+        model = document["paths"][path]["post"]["parameters"][0]["schema"]
+        model["required"].remove("key")
+        model["properties"]["message"]["properties"]["metadata"] = {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+        }
+
+    return Contract("mandrill_swagger2.json", ("paths", path, "post", "parameters", 0, "schema"), (patch,))
+
+
 VENDORS: Final[Mapping[str, Vendor]] = {
     "aoksend": Vendor(
         AokSend("KEY"),
@@ -209,4 +237,9 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         {"/v2/email/outbound-emails": [Contract("derived/ses_SendEmail.schema.json")]},
     ),
     "sparkpost": Vendor(SparkPost("KEY"), {"/transmissions": [Contract("derived/sparkpost_transmission.schema.json")]}),
+    "mandrill": Vendor(
+        Mandrill("KEY"),
+        {f"/messages/{name}.json": [_mandrill(f"/messages/{name}")] for name in ("send", "send-template")},
+        unused={"template-nested": "text and numbers"},
+    ),
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.mailjet import Mailjet
     from mailkit.providers.mailtrap import Mailtrap
+    from mailkit.providers.mandrill import Mandrill
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
@@ -24,6 +25,7 @@ __all__ = [
     "Mailgun",
     "Mailjet",
     "Mailtrap",
+    "Mandrill",
     "Postmark",
     "Resend",
     "SendGrid",
