@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["SparkPost"]
 
 _LONGEST_NAME: Final = 255
-_RESERVED: Final = frozenset({"content-type", "content-transfer-encoding", "cc"})
 
 
 class SparkPost(ApiTransport):
@@ -108,9 +107,6 @@ class SparkPost(ApiTransport):
 
     def _content(self, message: Message, to: Addressed) -> dict[str, Any]:
         headers = header_mapping(message, self)
-        refused = [name for name in headers if name.lower() in _RESERVED]
-        if refused:
-            raise MessageError(f"{self} writes the header field {refused[0]} itself: leave it out of headers")
         if to.cc:
             headers["CC"] = mailboxes(to.cc)
         subject = message.subject or ""
