@@ -25,6 +25,7 @@ _OURS: Final = {
     "file": "mailkit.local:FileTransport",
     "lmtp": "mailkit.smtp.transport:SMTP",
     "maildir": "mailkit.local:MaildirTransport",
+    "mailersend": "mailkit.providers.mailersend:MailerSend",
     "mailgun": "mailkit.providers.mailgun:Mailgun",
     "mailjet": "mailkit.providers.mailjet:Mailjet",
     "mailtrap": "mailkit.providers.mailtrap:Mailtrap",

@@ -16,6 +16,7 @@ from mailkit.providers import (
     SES,
     AokSend,
     Brevo,
+    MailerSend,
     Mailgun,
     Mailjet,
     Mailtrap,
@@ -180,6 +181,13 @@ def _mandrill(path: str) -> Contract:
     return Contract("mandrill_swagger2.json", ("paths", path, "post", "parameters", 0, "schema"), (patch,))
 
 
+def _mailersend_template_has_a_subject(document: Any) -> None:
+    """mailersend_email.schema.json, of the SDK, requires a subject; the API does where the template has none."""
+    document["required"].remove("subject")
+
+
+_MAILERSEND: Final = Contract("derived/mailersend_email.schema.json", patches=(_mailersend_template_has_a_subject,))
+
 VENDORS: Final[Mapping[str, Vendor]] = {
     "aoksend": Vendor(
         AokSend("KEY"),
@@ -192,6 +200,11 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         Brevo("KEY"),
         {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
         unused={"template": "have numbers", "template-nested": "have numbers"},
+    ),
+    "mailersend": Vendor(
+        MailerSend("KEY"),
+        {"/email": [_MAILERSEND], "/bulk-email": []},
+        each={"/bulk-email": ("", [_MAILERSEND])},
     ),
     "mailgun": Vendor(
         Mailgun("KEY", domain="mg.example.com"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
+    from mailkit.providers.mailersend import MailerSend
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.mailjet import Mailjet
     from mailkit.providers.mailtrap import Mailtrap
@@ -22,6 +23,7 @@ __all__ = [
     "SES",
     "AokSend",
     "Brevo",
+    "MailerSend",
     "Mailgun",
     "Mailjet",
     "Mailtrap",
