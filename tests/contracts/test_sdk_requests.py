@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mailkit import Attachment, Message
 from mailkit.envelope import Envelope
-from mailkit.providers import Brevo, SendGrid
+from mailkit.providers import Brevo, MailerSend, Mailjet, SendGrid
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
@@ -52,8 +52,24 @@ class Captured:
     theirs: Mapping[str, Any]
 
 
+# What the SDKs' smallest messages lack.
+_SMALL: Final[Mapping[str, Any]] = {
+    "cc": (),
+    "bcc": (),
+    "reply_to": (),
+    "headers": (),
+    "metadata": {},
+    "attachments": (),
+}
+
 CAPTURED: Final[Mapping[str, Captured]] = {
     "sendgrid": Captured(SendGrid("SG.x"), {}, {}),
+    "mailersend": Captured(MailerSend("k"), _SMALL, {}),
+    "mailjet": Captured(
+        Mailjet("k", secret="s"),
+        {**_SMALL, "from_": "a@example.com", "to": "b@example.com", "html": None, "tags": ()},
+        {},
+    ),
     "brevo": Captured(
         Brevo("k"),
         # The captured message had no Bcc, and its metadata went into the template's params, where no event carries

@@ -203,8 +203,8 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     ),
     "mailersend": Vendor(
         MailerSend("KEY"),
-        {"/email": [_MAILERSEND], "/bulk-email": []},
-        each={"/bulk-email": ("", [_MAILERSEND])},
+        {"/v1/email": [_MAILERSEND], "/v1/bulk-email": []},
+        each={"/v1/bulk-email": ("", [_MAILERSEND])},
     ),
     "mailgun": Vendor(
         Mailgun("KEY", domain="mg.example.com"),

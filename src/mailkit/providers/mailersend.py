@@ -61,13 +61,13 @@ class MailerSend(ApiTransport):
         send_at=True,
         template=True,
     )
-    endpoints: ClassVar[Mapping[str, str]] = {"": "https://api.mailersend.com/v1"}
-    path: ClassVar[str] = "/email"
+    endpoints: ClassVar[Mapping[str, str]] = {"": "https://api.mailersend.com"}
+    path: ClassVar[str] = "/v1/email"
     max_recipients: ClassVar[int | None] = _MOST_TO + 2 * _MOST_COPIES
     batch_size: ClassVar[int] = 500
     batch_bytes: ClassVar[int] = 25_000_000
-    batch_path: ClassVar[str] = "/bulk-email"
-    verify_path: ClassVar[str | None] = "/api-quota"
+    batch_path: ClassVar[str] = "/v1/bulk-email"
+    verify_path: ClassVar[str | None] = "/v1/api-quota"
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return one message."""

@@ -67,8 +67,7 @@ class Mailjet(ApiTransport):
         template=True,
     )
     endpoints: ClassVar[Mapping[str, str]] = {
-        "": "https://api.mailjet.com",
-        "eu": "https://api.eu.mailjet.com",
+        "eu": "https://api.mailjet.com",
         "us": "https://api.us.mailjet.com",
     }
     path: ClassVar[str] = "/v3.1/send"

@@ -97,7 +97,7 @@ class SES(ApiTransport):
         template=True,
     )
     path: ClassVar[str] = "/v2/email/outbound-emails"
-    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"session_token": Secret}
+    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"region": str, "session_token": Secret}
     takes_secret: ClassVar[bool] = True
     max_recipients: ClassVar[int | None] = 50
     verify_path: ClassVar[str | None] = "/v2/email/account"
