@@ -10,6 +10,7 @@ threads would share a connection, and httpcore's HTTP/2 state is not safe betwee
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,10 +73,16 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         return block
 
 
+# A provider has few URLs, and parsing one costs as much as writing a request.
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
 def _as_httpx(exchange: Exchange, deadline: float, now: float) -> httpx.Request:
     request = exchange.request
     try:
-        url = httpx.URL(request.url)
+        url = _parsed(request.url)
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"the URL of a request is malformed: {error}") from None
     names = {name.lower() for name, _ in request.headers}
@@ -203,7 +210,7 @@ class BlockingClient(_Client):
 
     def send(self, exchange: Exchange, deadline: float, now: float) -> None:
         """Have the exchange; its object knows the answer."""
-        self._http.send(_as_httpx(exchange, deadline, now))
+        self._http.send(_as_httpx(exchange, deadline, now), stream=True)  # its body has been collected
 
 
 class TaskClient(_Client):
@@ -228,7 +235,7 @@ class TaskClient(_Client):
             exchange.trace(name, info)
 
         request.extensions.update({"trace": trace} if _HTTP2 else {})
-        await self._http.send(request)
+        await self._http.send(request, stream=True)  # its body has been collected
 
 
 _LOOP: anyio.lowlevel.RunVar[object] = anyio.lowlevel.RunVar("mailkit_http_loop")

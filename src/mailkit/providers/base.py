@@ -7,69 +7,37 @@ to send it, what every other answer means and what must never be shown is :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from inspect import isawaitable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from mailkit.edge.base import TLS
 from mailkit.edge.http import Request, Response
-from mailkit.errors import ConfigurationError, DeliveryError
-from mailkit.host import check_host, is_loopback
 from mailkit.providers.batch import Item
 from mailkit.providers.content import dump, merged
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
+from mailkit.providers.settings import ApiSettings
 from mailkit.receipt import Receipt, RecipientResult
 from mailkit.redaction import printable
-from mailkit.secret import Secret
 from mailkit.transport import Capabilities
-from mailkit.transport_url import seconds, switch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
+    from mailkit.errors import DeliveryError
     from mailkit.message import Message
     from mailkit.providers.channel import ApiChannel
     from mailkit.providers.status import Verdict
-    from mailkit.transport_url import TransportURL
+    from mailkit.secret import Secret
 
 __all__ = ["ApiTransport", "Item", "Request", "Response"]
 
-TokenSource = Callable[[], "str | Awaitable[str]"]
-"""Returns a fresh OAuth 2.0 access token."""
-
-DEFAULT_HOST: Final = "default"
-
-
-def _key(value: str | Secret | TokenSource | None) -> Secret | TokenSource | None:
-    return _secret(value) if isinstance(value, str | Secret) else value
-
-
-def _secret(value: str | Secret | None) -> Secret | None:
-    if value is None:
-        return None
-    secret = Secret.coerce(value)
-    if not secret or not secret.reveal().isprintable() or secret.reveal().strip() != secret.reveal():
-        raise ConfigurationError("a key is printable text without spaces around it: a line end or so has come along")
-    return secret
-
-
-def _host(value: str | None) -> str | None:
-    return None if value in {None, DEFAULT_HOST} else check_host(str(value))
-
-
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
-
 
 @frozen
-class ApiTransport:
+class ApiTransport(ApiSettings):
     """The base of every provider's transport.
 
     Example:
@@ -105,20 +73,10 @@ class ApiTransport:
         ConfigurationError: One of them cannot be right.
     """
 
-    name: ClassVar[str] = ""
-    """What receipts, URLs and ``options`` call it; the class's name in lower case where it says nothing."""
-    capabilities = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities()
     """What it can express."""
-    endpoints: ClassVar[Mapping[str, str]] = {}
-    """The URL of each region's API without a path; ``""`` is the region of a provider that has only one."""
     path: ClassVar[str] = ""
     """Where :meth:`build_request` posts to."""
-    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
-    """Fields of its own that a URL may set, with what reads each."""
-    takes_secret: ClassVar[bool] = False
-    """Whether it wants `secret`, too."""
-    has_sandbox: ClassVar[bool] = False
-    """Whether `sandbox` means something."""
     max_recipients: ClassVar[int | None] = None
     """How many recipients one message may have."""
     accepts_in_body: ClassVar[bool] = False
@@ -141,92 +99,6 @@ class ApiTransport:
     """Where :meth:`build_batch` posts to."""
     verify_path: ClassVar[str | None] = None
     """What ``verify`` asks for to learn whether the key is good."""
-
-    key: Secret | TokenSource | None = field(default=None, converter=_key, repr=False)
-    secret: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
-    host: str | None = field(default=None, converter=_host, kw_only=True)
-    port: int | None = field(default=None, kw_only=True)
-    region: str | None = field(default=None, kw_only=True)
-    sandbox: bool = field(default=False, kw_only=True)
-    timeout: float | None = field(default=None, kw_only=True)
-    tls: str | None = field(default=None, kw_only=True)
-    ca_file: Path | None = field(default=None, converter=_path, kw_only=True)
-    ssl_context: Any = field(default=None, kw_only=True, repr=False)
-
-    def __init_subclass__(cls) -> None:
-        if "name" not in vars(cls):
-            cls.name = cls.__name__.lower()
-
-    def __attrs_post_init__(self) -> None:
-        if self.sandbox and not self.has_sandbox:
-            raise ConfigurationError(f"{self.name} has no sandbox: leave sandbox out, or use its test account")
-        if self.secret is None and self.takes_secret and self.key is not None:
-            raise ConfigurationError(f"{self.name} wants a key and its secret: give secret=, or KEY:SECRET in the URL")
-        if self.secret is not None and not self.takes_secret:
-            raise ConfigurationError(f"{self.name} knows one key and no secret: leave secret out")
-        if self.tls not in {None, "required"}:
-            raise ConfigurationError(f'tls={self.tls!r} is not known: "required" is all there is')
-        if self.timeout is not None and not 0 < self.timeout < float("inf"):
-            raise ConfigurationError(f"timeout={self.timeout!r} is not a positive, finite number of seconds")
-        if self.region is not None and not self.knows_region(self.region):
-            known = ", ".join(filter(None, self.endpoints)) or "none"
-            raise ConfigurationError(f"{self.name} has no region {self.region!r}; known are: {known}")
-
-    @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
-        """Read ``name://KEY@default``; any other host than ``default`` overrides the provider's own.
-
-        Raises:
-            ConfigurationError: A part of the URL is wrong, or the key is missing.
-        """
-        if url.path not in {"", "/"}:
-            url.refuse(path=url.path)
-        if not url.username:
-            wanted = "KEY:SECRET" if cls.takes_secret else "KEY"
-            raise ConfigurationError(f"{url.scheme}:// wants a key: {url.scheme}://{wanted}@default")
-        return cls(key=url.username, secret=url.password, host=url.host, port=url.port, **cls.url_fields(url))
-
-    @classmethod
-    def url_fields(cls, url: TransportURL) -> dict[str, Any]:
-        """Return the fields that the URL's parameters set."""
-        known: dict[str, Callable[[str], Any]] = {
-            "region": str,
-            "sandbox": switch,
-            "timeout": seconds,
-            "tls": str,
-            "ca_file": Path,
-            **cls.parameters,
-        }
-        return url.parameters(**known)
-
-    def knows_region(self, region: str) -> bool:
-        """Whether there is such a region. For providers with open-ended ones to override, with :attr:`endpoint`."""
-        return region in self.endpoints
-
-    @property
-    def endpoint(self) -> str:
-        """The URL of the provider's own API for the region, without a path."""
-        region = next(iter(self.endpoints), "") if self.region is None else self.region
-        endpoint = self.endpoints.get(region)
-        if endpoint is None:
-            raise ConfigurationError(f"{self.name} has no host of its own: give host=, or one in the URL")
-        return endpoint
-
-    @property
-    def base_url(self) -> str:
-        """The URL that all paths are added to: the only place that the key is ever sent to."""
-        if self.host is None:
-            return self.endpoint
-        scheme = "http" if is_loopback(self.host) and self.tls is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        prefix = urlsplit(next(iter(self.endpoints.values()), "")).path
-        return f"{scheme}://{host}" + (f":{self.port}" if self.port else "") + prefix
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or DEFAULT_HOST
-        named = f"{self.name}://{host}" + (f":{self.port}" if self.port else "")
-        shown = [f"region={self.region}"] * (self.region is not None) + ["sandbox=on"] * self.sandbox
-        return named + (f"?{'&'.join(shown)}" if shown else "")
 
     def open(self, edge: Edge) -> ApiChannel:
         """Return a channel that works through `edge`; does no I/O."""
@@ -385,12 +257,3 @@ class ApiTransport:
 
         said = self.explanation(response) if text is None else text
         return failure(self, verdict, response, Item(message, envelope), text=said)
-
-    async def fresh_key(self, edge: Edge) -> Secret | None:
-        """Return the key; where it is a function, what that returns now."""
-        source = self.key
-        if not callable(source):
-            return source
-        # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
-        (token,) = await edge.in_thread(lambda: (source(),))
-        return _secret(await token if isawaitable(token) else token)

@@ -262,12 +262,14 @@ class ApiChannel(Channel):
 
     def _settled(self, receipt: Receipt) -> Receipt:
         """Return a receipt that proves something, its texts without secrets."""
-        recipients = [evolve(each, text=safe(self._api, each.text)) for each in receipt.recipients]
+        recipients = receipt.recipients
+        if any(each.text for each in recipients):
+            recipients = tuple([evolve(each, text=safe(self._api, each.text)) for each in recipients])
         if not any(each.status == "accepted" for each in recipients):
             raise error_for_recipients(
                 recipients, "no recipient was accepted", transport=str(self._api), message_id=receipt.message_id
             )
-        return evolve(receipt, recipients=recipients)
+        return receipt if recipients is receipt.recipients else evolve(receipt, recipients=recipients)
 
     # Many messages.
 
