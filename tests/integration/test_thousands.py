@@ -99,7 +99,7 @@ def test_dovecot_lmtp(dovecot: Dovecot, domain: str, connections: int) -> None:
 
 
 def test_opensmtpd(opensmtpd: OpenSMTPD, domain: str) -> None:
-    """OpenSMTPD, one command at a time; after a hundred messages a session has had enough, and a fresh one takes over."""
+    """OpenSMTPD, one command at a time: after a hundred messages it ends a session, and another takes over."""
     url = f"smtp://127.0.0.1:{opensmtpd.port}"
     with Mailer(url, retry=RetryPolicy.none()) as mailer:
         outcomes = list(mailer.send_many(messages(domain, MESSAGES), connections=4))

@@ -50,7 +50,7 @@ class BlockingBackend(httpcore.NetworkBackend):
     """Connections that block."""
 
     def __init__(self, edge: Edge, server_hostname: str | None) -> None:
-        self.shared = Shared(edge, server_hostname)
+        self.shared: Shared = Shared(edge, server_hostname)
 
     def connect_tcp(  # noqa: PLR0917 - httpcore's signature
         self,
@@ -69,7 +69,7 @@ class TaskBackend(httpcore.AsyncNetworkBackend):
     """Connections that suspend."""
 
     def __init__(self, edge: Edge, server_hostname: str | None) -> None:
-        self.shared = Shared(edge, server_hostname)
+        self.shared: Shared = Shared(edge, server_hostname)
 
     async def connect_tcp(  # noqa: PLR0917 - httpcore's signature
         self,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
 from attrs import field, frozen
 
 from mailkit.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
+    from mailkit.address import Address
+    from mailkit.attachment import Attachment
+    from mailkit.calendar import Calendar
     from mailkit.envelope import Envelope
+    from mailkit.list_unsubscribe import ListUnsubscribe
     from mailkit.receipt import Receipt
+    from mailkit.template import Template
 
 __all__ = ["Sent"]
 
@@ -79,30 +85,32 @@ class Sent:
         """Whether it was given to ``send_raw``."""
         return self._message is None
 
-    from_ = _OfMessage(lambda message: message.from_)
-    sender = _OfMessage(lambda message: message.sender)
-    to = _OfMessage(lambda message: message.to)
-    cc = _OfMessage(lambda message: message.cc)
-    bcc = _OfMessage(lambda message: message.bcc)
-    reply_to = _OfMessage(lambda message: message.reply_to)
-    subject = _OfMessage(lambda message: message.subject)
-    text = _OfMessage(lambda message: message.text)
-    html = _OfMessage(lambda message: message.html)
-    amp = _OfMessage(lambda message: message.amp)
-    calendar = _OfMessage(lambda message: message.calendar)
-    attachments = _OfMessage(lambda message: message.attachments)
-    headers = _OfMessage(lambda message: message.headers)
-    date = _OfMessage(lambda message: message.date)
-    message_id = _OfMessage(lambda message: message.message_id)
-    in_reply_to = _OfMessage(lambda message: message.in_reply_to)
-    references = _OfMessage(lambda message: message.references)
-    return_path = _OfMessage(lambda message: message.return_path)
-    list_unsubscribe = _OfMessage(lambda message: message.list_unsubscribe)
-    tags = _OfMessage(lambda message: message.tags)
-    metadata = _OfMessage(lambda message: message.metadata)
-    track_opens = _OfMessage(lambda message: message.track_opens)
-    track_clicks = _OfMessage(lambda message: message.track_clicks)
-    send_at = _OfMessage(lambda message: message.send_at)
-    template = _OfMessage(lambda message: message.template)
-    idempotency_key = _OfMessage(lambda message: message.idempotency_key)
-    options = _OfMessage(lambda message: message.options)
+    from_: ClassVar[_OfMessage[Address | None]] = _OfMessage(lambda message: message.from_)
+    sender: ClassVar[_OfMessage[Address | None]] = _OfMessage(lambda message: message.sender)
+    to: ClassVar[_OfMessage[tuple[Address, ...]]] = _OfMessage(lambda message: message.to)
+    cc: ClassVar[_OfMessage[tuple[Address, ...]]] = _OfMessage(lambda message: message.cc)
+    bcc: ClassVar[_OfMessage[tuple[Address, ...]]] = _OfMessage(lambda message: message.bcc)
+    reply_to: ClassVar[_OfMessage[tuple[Address, ...]]] = _OfMessage(lambda message: message.reply_to)
+    subject: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.subject)
+    text: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.text)
+    html: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.html)
+    amp: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.amp)
+    calendar: ClassVar[_OfMessage[Calendar | None]] = _OfMessage(lambda message: message.calendar)
+    attachments: ClassVar[_OfMessage[tuple[Attachment, ...]]] = _OfMessage(lambda message: message.attachments)
+    headers: ClassVar[_OfMessage[tuple[tuple[str, str], ...]]] = _OfMessage(lambda message: message.headers)
+    date: ClassVar[_OfMessage[datetime | None]] = _OfMessage(lambda message: message.date)
+    message_id: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.message_id)
+    in_reply_to: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.in_reply_to)
+    references: ClassVar[_OfMessage[tuple[str, ...]]] = _OfMessage(lambda message: message.references)
+    return_path: ClassVar[_OfMessage[Address | Literal[""] | None]] = _OfMessage(lambda message: message.return_path)
+    list_unsubscribe: ClassVar[_OfMessage[ListUnsubscribe | None]] = _OfMessage(
+        lambda message: message.list_unsubscribe
+    )
+    tags: ClassVar[_OfMessage[tuple[str, ...]]] = _OfMessage(lambda message: message.tags)
+    metadata: ClassVar[_OfMessage[Mapping[str, str]]] = _OfMessage(lambda message: message.metadata)
+    track_opens: ClassVar[_OfMessage[bool | None]] = _OfMessage(lambda message: message.track_opens)
+    track_clicks: ClassVar[_OfMessage[bool | None]] = _OfMessage(lambda message: message.track_clicks)
+    send_at: ClassVar[_OfMessage[datetime | None]] = _OfMessage(lambda message: message.send_at)
+    template: ClassVar[_OfMessage[Template | None]] = _OfMessage(lambda message: message.template)
+    idempotency_key: ClassVar[_OfMessage[str | None]] = _OfMessage(lambda message: message.idempotency_key)
+    options: ClassVar[_OfMessage[Mapping[str, Mapping[str, Any]]]] = _OfMessage(lambda message: message.options)

@@ -57,7 +57,7 @@ class AokSend(ApiTransport):
         'aoksend://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         html=False, cc=False, bcc=False, headers=False, threading=False, list_unsubscribe=False, template=True
     )
     endpoints: ClassVar[Mapping[str, str]] = {"": "https://www.aoksend.com/index/api"}

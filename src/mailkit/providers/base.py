@@ -33,11 +33,24 @@ if TYPE_CHECKING:
     from mailkit.providers.status import Verdict
     from mailkit.secret import Secret
 
-__all__ = ["ApiTransport", "Item", "Request", "Response"]
+__all__ = ["ApiTransport", "Capable", "Item", "Request", "Response"]
+
+
+class Capable:
+    """What a provider can express; apart from its settings, so that attrs does not take it for one.
+
+    Example:
+        >>> Capable.capabilities.tags
+        0
+    """
+
+    __slots__ = ()
+
+    capabilities: Capabilities = Capabilities()
 
 
 @frozen
-class ApiTransport(ApiSettings):
+class ApiTransport(ApiSettings, Capable):
     """The base of every provider's transport.
 
     Example:
@@ -73,8 +86,6 @@ class ApiTransport(ApiSettings):
         ConfigurationError: One of them cannot be right.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
-    """What it can express."""
     path: ClassVar[str] = ""
     """Where :meth:`build_request` posts to."""
     max_recipients: ClassVar[int | None] = None

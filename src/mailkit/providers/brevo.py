@@ -70,7 +70,7 @@ class Brevo(ApiTransport):
         'brevo://default'
     """
 
-    capabilities = Capabilities(attachments=True, tags=1000, metadata=1000, send_at=True, template=True)
+    capabilities: Capabilities = Capabilities(attachments=True, tags=1000, metadata=1000, send_at=True, template=True)
     endpoints: ClassVar[Mapping[str, str]] = {"": "https://api.brevo.com/v3"}
     path: ClassVar[str] = "/smtp/email"
     has_sandbox: ClassVar[bool] = True

@@ -51,7 +51,7 @@ class MailerSend(ApiTransport):
         'mailersend://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         list_unsubscribe=False,
         attachments=True,
         inline=True,

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from mailkit.errors import MessageError
 from mailkit.host import check_host
 from mailkit.mime import render
-from mailkit.providers.base import ApiTransport
+from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import header_pairs, mailbox, mailboxes, path_part, refuse_beside_template
 from mailkit.providers.multipart import File, form_fields, multipart
 from mailkit.providers.recipients import addressed
@@ -35,8 +35,26 @@ def _domain(value: str | None) -> str | None:
     return None if value is None else check_host(value)
 
 
+class _MailgunCan(Capable):
+    __slots__ = ()
+
+    capabilities: Capabilities = Capabilities(
+        reply_to=50,
+        attachments=True,
+        inline=True,
+        amp=True,
+        calendar=True,
+        tags=10,
+        metadata=50,
+        track_opens=True,
+        track_clicks=True,
+        send_at=True,
+        template=True,
+    )
+
+
 @frozen
-class Mailgun(ApiTransport):
+class Mailgun(_MailgunCan, ApiTransport):
     """Mailgun's messages API: ``mailgun://KEY@default?domain=mg.example.com&region=eu``.
 
     ``domain`` is the sending domain; by default that of From. Options are the form's fields, such as
@@ -60,19 +78,6 @@ class Mailgun(ApiTransport):
         'mailgun://default?region=eu'
     """
 
-    capabilities = Capabilities(
-        reply_to=50,
-        attachments=True,
-        inline=True,
-        amp=True,
-        calendar=True,
-        tags=10,
-        metadata=50,
-        track_opens=True,
-        track_clicks=True,
-        send_at=True,
-        template=True,
-    )
     endpoints: ClassVar[Mapping[str, str]] = {"us": "https://api.mailgun.net", "eu": "https://api.eu.mailgun.net"}
     parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"domain": str}
     has_sandbox: ClassVar[bool] = True

@@ -56,7 +56,7 @@ class Mailjet(ApiTransport):
         'mailjet://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         sender=True,
         attachments=True,
         inline=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, MessageError
-from mailkit.providers.base import ApiTransport
+from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import base64_of, dump, header_mapping, named, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import REJECTED
@@ -32,8 +32,14 @@ _CATEGORY_LENGTH: Final = 255
 _VARIABLES_SIZE: Final = 1000
 
 
+class _MailtrapCan(Capable):
+    __slots__ = ()
+
+    capabilities: Capabilities = Capabilities(attachments=True, inline=True, tags=1, metadata=1000, template=True)
+
+
 @frozen
-class Mailtrap(ApiTransport):
+class Mailtrap(_MailtrapCan, ApiTransport):
     """Mailtrap's sending API: ``mailtrap://KEY@default``.
 
     Mailtrap has a stream for transactional messages, the default, and one for bulk: ``region="bulk"``
@@ -55,7 +61,6 @@ class Mailtrap(ApiTransport):
         inbox: The number of the inbox that the sandbox puts messages into.
     """
 
-    capabilities = Capabilities(attachments=True, inline=True, tags=1, metadata=1000, template=True)
     endpoints: ClassVar[Mapping[str, str]] = {
         "transactional": "https://send.api.mailtrap.io",
         "bulk": "https://bulk.api.mailtrap.io",

@@ -62,7 +62,7 @@ class Mandrill(ApiTransport):
         'mandrill://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         reply_to=50,
         attachments=True,
         inline=True,

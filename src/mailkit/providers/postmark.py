@@ -49,7 +49,7 @@ class Postmark(ApiTransport):
         'postmark://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         reply_to=50,
         attachments=True,
         inline=True,

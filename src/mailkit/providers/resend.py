@@ -56,7 +56,7 @@ class Resend(ApiTransport):
         'resend://default'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         reply_to=50,
         attachments=True,
         inline=True,

@@ -54,7 +54,7 @@ class SendGrid(ApiTransport):
         'sendgrid://default?region=eu'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         reply_to=1000,
         attachments=True,
         inline=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, MessageError
-from mailkit.providers.base import ApiTransport
+from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.ses_content import content_of, email_tags, encoded_mailbox, tracking
@@ -53,8 +53,27 @@ def _token(value: str | Secret | None) -> Secret | None:
     return None if value is None else Secret.coerce(value)
 
 
+class _SESCan(Capable):
+    __slots__ = ()
+
+    capabilities: Capabilities = Capabilities(
+        reply_to=50,
+        sender=True,
+        return_path=True,
+        attachments=True,
+        inline=True,
+        amp=True,
+        calendar=True,
+        tags=10,
+        metadata=10,
+        track_opens=True,
+        track_clicks=True,
+        template=True,
+    )
+
+
 @frozen
-class SES(ApiTransport):
+class SES(_SESCan, ApiTransport):
     """Amazon SES: ``ses://KEY:SECRET@default?region=eu-west-1``.
 
     Without a key (``SES(region="eu-west-1")``, ``ses://default?region=eu-west-1``) the credentials are those in the
@@ -82,20 +101,6 @@ class SES(ApiTransport):
         ConfigurationError: There are no credentials or no region, or one of them cannot be right.
     """
 
-    capabilities = Capabilities(
-        reply_to=50,
-        sender=True,
-        return_path=True,
-        attachments=True,
-        inline=True,
-        amp=True,
-        calendar=True,
-        tags=10,
-        metadata=10,
-        track_opens=True,
-        track_clicks=True,
-        template=True,
-    )
     path: ClassVar[str] = "/v2/email/outbound-emails"
     parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"region": str, "session_token": Secret}
     takes_secret: ClassVar[bool] = True

@@ -56,7 +56,7 @@ class SparkPost(ApiTransport):
         'sparkpost://default?region=eu'
     """
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         reply_to=1,
         return_path=True,
         list_unsubscribe=False,

@@ -8,7 +8,7 @@ it answers and on its code; :data:`_POSITIVE` is the whole table.
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import evolve, frozen
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Awaited", "Engine", "Expected", "TranscriptLine"]
 
 
-class Awaited(Enum):
+class Awaited(StrEnum):  # whose members, unlike an Enum's, are hashed without running Python
     """What a reply can be the answer to."""
-
-    __hash__ = object.__hash__  # Enum's own looks at the name, in Python; members are compared by identity anyway
 
     GREETING = "greeting"
     EHLO = "ehlo"

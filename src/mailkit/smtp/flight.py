@@ -65,10 +65,10 @@ class Flight:
         render: Callable[[Extensions], Content],
         transport: str,
     ) -> None:
-        self.message = message
-        self.envelope = envelope
-        self.content = content
-        self.transport = transport
+        self.message: Message = message
+        self.envelope: Envelope = envelope
+        self.content: Content = content
+        self.transport: str = transport
         self.rest: tuple[Address, ...] = envelope.rcpt_to  # those to whom it is still to be sent
         self.transaction: Transaction | None = None
         self.attempts: int = 0  # connections that ended with it before they had answered anything

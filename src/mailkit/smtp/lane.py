@@ -295,9 +295,6 @@ class Lane:
         oldest = self._written[0].transaction
         if session is None or oldest is None:  # pragma: no cover - what is written has both
             return
-        if self._held is not None and not session.is_usable:
-            await self._lost(session, ConnectError(_TOO_EARLY))
-            return
         self._release_held(session)
         await self._attempt(session, lambda: session.conversation.complete(oldest))
 

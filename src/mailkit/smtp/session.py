@@ -38,7 +38,7 @@ class Session:
 
     def __init__(self, conversation: Conversation, handshake: Handshake) -> None:
         self.conversation = conversation
-        self.needs_reset = False
+        self.needs_reset: bool = False
         self.handshake = handshake
         self.extensions: Extensions = handshake.extensions
         # Whether commands may go together, and whether content goes by BDAT.
