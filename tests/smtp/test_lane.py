@@ -7,9 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from tests.colours import run_in
+from tests.colours import make_edge, run_in
 from tests.smtp.letters import Post
 from tests.smtp.streams import OFFERS, WITHOUT, note, send_many, statuses, stream, taken
+from tests.smtp.wires import Later, Wire
 
 from mailkit import (
     AuthenticationError,
@@ -19,10 +20,17 @@ from mailkit import (
     RejectedError,
     UnsupportedFeatureError,
 )
+from mailkit.edge.base import run_sync
 from mailkit.edge.stream import SocketStream
-from mailkit.smtp import PoolLimits, Timeouts
+from mailkit.smtp import SMTP, PoolLimits, Timeouts
+from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import ONE_WRITE
+from mailkit.smtp.extensions import Extensions
+from mailkit.smtp.handshake import Handshake
 from mailkit.smtp.lane import GROUP, HOPELESS_FOR, Lane
+from mailkit.smtp.options import SMTPOptions
+from mailkit.smtp.rate import RateLimit
+from mailkit.smtp.session import Session
 from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, SMTPServer, Stall, StopReading
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from tests.colours import Colour
 
     from mailkit import Message
+    from mailkit.smtp.flight import Flight
 
 SOON = Timeouts(command=0.3, data_block=0.3, data_end=0.3)
 
@@ -408,6 +417,9 @@ def test_a_421_without_a_goodbye(colour: Colour, offers: str, phase: Any) -> Non
         played = server.unplayed == ()
         assert played == (phase in server.connections[0].verbs or phase == "MAIL")
         assert len(server.connections) == 1 + played
+        if offers == "chunking" and played:
+            second = server.connections[1]
+            assert second.round_trips == 1 + groups(second.verbs.count("MAIL"), 32)  # the window has closed
 
 
 @pytest.mark.parametrize("offers", OFFERS)
@@ -459,6 +471,8 @@ def test_a_full_window_and_a_server_that_stops_reading(colour: Colour) -> None:
         assert found[:9] == ["accepted"] * 9
         assert found[-10:] == ["accepted"] * 10
         assert found.count("unknown") < 6
+        numbers = [int(received.mail_from[1:].partition("@")[0]) for received in server.messages]
+        assert numbers == sorted(numbers)  # what goes again goes in its turn
         assert len(taken(server)) >= found.count("accepted")
 
 
@@ -509,6 +523,44 @@ def test_an_end_while_the_last_content_is_held_back(colour: Colour) -> None:
 
         assert all(outcome.ok for outcome in stream(post, messages()))
         assert [received.connection for received in server.messages] == [1, 2]
+
+
+def test_what_the_server_said_before_a_write_failed_counts() -> None:
+    """When writing fails, the answers that are there are read, and tell a refusal from a message that was not sent."""
+    answers = b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.0.0 taken\r\n"
+    wire = Wire(answers, Later(b"250 2.0.0 ok\r\n550 5.7.1 you are blocked\r\n"), takes=10)
+    flights, lane = over(wire, 3)
+    run_sync(lane.submit(flights[0]))
+    run_sync(lane.push())
+    run_sync(lane.submit(flights[1]))
+    run_sync(lane.submit(flights[2]))
+    run_sync(lane.drain())
+    run_sync(lane.close())
+    outcomes = [flight.outcome for flight in flights]
+    assert [next(iter(statuses(outcome).values())) for outcome in outcomes if outcome] == [
+        "accepted",
+        "rejected",
+        "not_sent",
+    ]
+    assert lane._octets == 0
+
+
+def test_closing_hears_the_answers_that_are_there(colour: Colour) -> None:
+    """A stream that is broken off knows of every answer that has arrived by then, whether or not it was asked for."""
+    with SMTPServer() as server, Post.to(server, colour) as post:
+        flights: list[Any] = [post.channel._flight(note(number)) for number in range(7)]
+        lane = Lane(post.channel._pool)
+
+        async def send() -> None:
+            for flight in flights:
+                await lane.submit(flight)  # groups of 1, 2 and 4
+            assert server.wait_until(lambda one: one.accepted_count == 7)
+            assert any(flight.outcome is None for flight in flights)
+            await post.edge.sleep(0.05)  # on its way from one socket to the other
+            await lane.close()
+
+        run_in(colour, send)
+        assert all(flight.outcome is not None and flight.outcome.ok for flight in flights)
 
 
 # -- no connection ---------------------------------------------------------------------------------------------------
@@ -579,6 +631,42 @@ def test_a_server_that_always_breaks_off_is_given_up(colour: Colour) -> None:
 
 
 # -- both write at once ----------------------------------------------------------------------------------------------
+
+
+class OnePool:
+    """A pool of one connection, after which there is none."""
+
+    def __init__(self, session: Session) -> None:
+        self._sessions = [session]
+        self.rate = RateLimit(make_edge("blocking"), messages=None, recipients=None)
+
+    async def acquire(self) -> Session:
+        """Give it out."""
+        if not self._sessions:
+            raise ConnectError("there is none")
+        return self._sessions.pop()
+
+    async def release(self, session: Session) -> None:
+        """It will not be used again."""
+
+    def is_spent(self, session: Session, *, in_flight: int = 0) -> bool:
+        """It is good for any number of messages."""
+        return False
+
+    def now(self) -> float:
+        """Seconds."""
+        return 0.0
+
+
+def over(wire: Wire, count: int) -> tuple[list[Flight], Lane]:
+    """Some messages, and a lane over a wire, whose greetings have been exchanged."""
+    options = SMTPOptions(host="mx.test", port=587)
+    conversation = Conversation(wire, make_edge("blocking"), options)
+    conversation.engine.feed(b"220 mx.test\r\n")
+    offered = Extensions(keywords={"PIPELINING": (), "CHUNKING": (), "ENHANCEDSTATUSCODES": ()})
+    session = Session(conversation, Handshake(host="mx.test", extensions=offered, tls_info=None, mechanism=None))
+    flights: list[Any] = [SMTP("mx.test").open(make_edge("blocking"))._flight(note(number)) for number in range(count)]
+    return flights, Lane(OnePool(session))  # type: ignore[arg-type]
 
 
 class Chatterbox:
