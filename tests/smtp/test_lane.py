@@ -511,6 +511,22 @@ def test_an_end_while_content_is_held_back(colour: Colour, goodbye: Any) -> None
         assert [received.connection for received in server.messages] == [1, 2, 2]
 
 
+def test_what_goes_again_goes_before_what_has_not_gone(colour: Colour) -> None:
+    """A message that was queued when the connection ended keeps its place in front of the next one."""
+    with SMTPServer() as server, Post.to(server, colour, pool=PoolLimits(max_messages=2)) as post:
+
+        def messages() -> Iterator[Message]:
+            yield note(0)
+            yield note(1)
+            assert server.wait_until(lambda one: one.accepted_count == 1)
+            assert server.wait_until(lambda _: server.kick(Disconnect()) == 1)
+            yield note(2)
+
+        assert all(outcome.ok for outcome in stream(post, messages()))
+        assert [received.mail_from for received in server.messages] == [f"m{number}@example.com" for number in range(3)]
+        assert [received.connection for received in server.messages] == [1, 2, 2]
+
+
 def test_an_end_while_the_last_content_is_held_back(colour: Colour) -> None:
     """The same at the end of the stream, where no further envelope comes."""
     with SMTPServer(without=WITHOUT["pipelining"]) as server, Post.to(server, colour) as post:
