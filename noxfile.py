@@ -29,6 +29,7 @@ PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda 
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
+QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
 OUTSIDE_THE_PROCESS = ("tests/integration", "tests/contracts")  # have sessions of their own
 
 nox.options.sessions = [
@@ -74,7 +75,7 @@ def tests(session: nox.Session) -> None:
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
     arguments = session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]
     if not measured:
-        pytest(session, *arguments)
+        pytest(session, *arguments, *(() if session.posargs else QUICK))
         return
     data = CACHE / "coverage"
     shutil.rmtree(data, ignore_errors=True)
@@ -192,7 +193,7 @@ def build(session: nox.Session) -> None:
             "import mailkit, sys; print(mailkit.__file__); sys.exit('site-packages' not in mailkit.__file__)",
         )
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
-    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]))
+    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored, *QUICK]))
 
 
 @nox.session

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from mailkit.edge.base import Edge
 
+pytestmark = pytest.mark.slow
+
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _LARGE = b"x" * (16 << 20)  # more than the kernel's buffers hold
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Program = Callable[..., Path]
 
+pytestmark = pytest.mark.slow
+
 _READ = "data = sys.stdin.buffer.read()"
 
 

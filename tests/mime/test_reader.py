@@ -19,6 +19,8 @@ from mailkit.message import Message
 from mailkit.mime import render
 from mailkit.mime.reader import fields_of
 
+pytestmark = pytest.mark.slow
+
 POLICIES = [policy.default, policy.SMTP, policy.compat32]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def numbered() -> Callable[[], str]:
     """Return what gives edge1, edge2 and so on."""

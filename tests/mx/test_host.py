@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mailkit.testing import SMTPServer
     from mailkit.testing.certificates import CertificateKind
 
+pytestmark = pytest.mark.slow
+
 MX = "mx.example.org"
 
 

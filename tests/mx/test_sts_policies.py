@@ -11,6 +11,8 @@ from tests.mx.world import BOB, World, letter, statuses, tlsa
 from mailkit import ConnectError, TLSError
 from mailkit.testing.certificates import make_certificate
 
+pytestmark = pytest.mark.slow
+
 MX = "mx.example.org"
 
 

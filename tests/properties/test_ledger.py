@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from mailkit import Receipt
     from mailkit.testing.faults import Phase
 
+pytestmark = pytest.mark.slow
+
 WITHOUT: Final = {
     "chunking": (),
     "pipelining": ("CHUNKING", "BINARYMIME"),

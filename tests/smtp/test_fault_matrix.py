@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from mailkit.errors import Cause, DeliveryOutcome
     from mailkit.testing import Fault, Phase
 
+pytestmark = pytest.mark.slow
+
 # What is done to the client, by column.
 FAULTS: dict[str, Fault | str] = {
     "4xx": "451 4.3.0 later",

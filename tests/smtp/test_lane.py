@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from mailkit import Message
     from mailkit.smtp.flight import Flight
 
+pytestmark = pytest.mark.slow
+
 SOON = Timeouts(command=0.3, data_block=0.3, data_end=0.3)
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from tests.colours import Colour
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = ("socks5", "http", "https")
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 

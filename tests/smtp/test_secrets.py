@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from mailkit.smtp.engine import TranscriptLine
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "p4ss/wörd+=hunter2"  # with characters that percent and base64 forms change
 TOKEN = "ya29.t0ken-VerySecret_"
 

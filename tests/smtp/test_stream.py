@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mailkit import Outcome
     from mailkit.receipt import Progress
 
+pytestmark = pytest.mark.slow
+
 CROWD = tuple(f"r{index}@crowd.example" for index in range(103))
 
 

@@ -11,6 +11,8 @@ import mailkit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 _INSTALLED = any(each.value == "mailkit.testing.plugin" for each in entry_points(group="pytest11"))
