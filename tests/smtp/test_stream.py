@@ -589,13 +589,15 @@ class Interrupter:
         self.lines = 0
         self._modules = modules
         self._when = when
+        self._before: Any = None
 
     def __enter__(self) -> Self:
+        self._before = sys.gettrace()  # coverage's, where it is measured
         sys.settrace(self._call)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _call(self, frame: Any, event: str, arg: Any) -> Any:
         return self._line if frame.f_code.co_filename.endswith(self._modules) else None
