@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mailkit.receipt import RecipientResult
-from mailkit.smtp.engine import SERVICE_CLOSING, TOO_MANY, Answer, Awaited, ends_connection
+from mailkit.smtp.engine import SERVICE_CLOSING, TOO_MANY, TOO_MANY_ENHANCED, Answer, Awaited, ends_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ NOT_HERE: Final = frozenset({None, SERVICE_CLOSING, TOO_MANY})
 """The codes with which a recipient is ``"not_sent"`` only because this connection has come to its end."""
 
 _TOO_MANY_RECIPIENTS = frozenset({TOO_MANY, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
-_TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, "4.5.3", "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
+_TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, TOO_MANY_ENHANCED, "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
 
 GREYLISTED: Final = "4.7.1"
 GREYLIST_DELAY: Final = 300.0
