@@ -2,7 +2,7 @@
 
 A provider is two pure functions and some data. :meth:`ApiTransport.payload` (or the whole
 :meth:`ApiTransport.build_request`) says what to send, :meth:`ApiTransport.parse_response` what a 2xx answer means. How
-to send it, what every other answer means and what must never be shown is :mod:`mailkit.providers.channel`'s.
+to send it, what every other answer means and what must never be shown is :mod:`mailkit.providers.exchange`'s.
 """
 
 from __future__ import annotations
