@@ -7,10 +7,11 @@ sent when its last byte was taken: nobody can read a part of one.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mailkit.edge.base import TLSInfo
 from mailkit.edge.certificate_chain import chain_of
+from mailkit.edge.look_ahead import RECORD, LookAhead
 from mailkit.edge.stream import WANT_WRITE
 from mailkit.edge.tls_failures import broke_off, handshake_failed, lost_inside_tls, not_verified
 
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NestedTLSChannel"]
 
-RECORD: Final = 16 * 1024  # RFC 8446 §5.1
 
-
-class NestedTLSChannel:
+class NestedTLSChannel(LookAhead):
     """A TLS session whose records travel inside another channel.
 
     Args:
@@ -34,9 +33,10 @@ class NestedTLSChannel:
         name: The name that the certificate must be for.
     """
 
-    __slots__ = ("_arrived", "_departing", "_failed", "_incoming", "_inner", "_kept", "_session", "_taken", "block")
+    __slots__ = ("_departing", "_incoming", "_inner", "_kept", "_session", "_taken", "block")
 
     def __init__(self, inner: Channel, context: ssl.SSLContext, name: str) -> None:
+        super().__init__()
         self.block: int = RECORD
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
@@ -44,9 +44,6 @@ class NestedTLSChannel:
         self._session = context.wrap_bio(self._incoming, self._departing, server_hostname=name)
         self._kept = b""  # records on their way out
         self._taken = 0  # bytes of the application in them
-        # What has_input found out, for the next receive.
-        self._arrived: bytes | None = None
-        self._failed: OSError | None = None
 
     @property
     def socket(self) -> socket.socket:
@@ -96,40 +93,25 @@ class NestedTLSChannel:
         taken, self._taken = self._taken, 0
         return taken
 
-    def receive(self, size: int) -> bytes | int:
+    def decrypt(self, size: int) -> bytes | int:
         """Read what has arrived, decrypted twice."""
-        if self._failed is not None:
-            raise self._failed
-        arrived, self._arrived = self._arrived, None
-        while arrived is None:
+        while True:
             try:
-                arrived = self._session.read(size)
+                return self._session.read(size)
             except ssl.SSLWantReadError:
                 wanted = self._fill()
                 if wanted is not None:
                     return wanted
             except ssl.SSLEOFError:
-                arrived = b""  # as TLS over a socket shows it
-        if not arrived:
-            self._arrived = b""  # an end stays one
-        return arrived
+                return b""  # as TLS over a socket shows it
 
-    def has_input(self) -> bool:
-        """Whether something has arrived for the application, or the end."""
-        if self._arrived is not None or self._failed is not None or self._session.pending():
-            return True
-        if not self._incoming.pending and not self._inner.has_input():
-            return False
-        # As in TLSChannel: only decrypting tells.
-        try:
-            arrived = self.receive(RECORD)
-        except OSError as error:
-            self._failed = error
-            return True
-        if isinstance(arrived, int):
-            return False
-        self._arrived = arrived
-        return True
+    def is_decrypted(self) -> bool:
+        """Whether the session holds bytes of a record already."""
+        return bool(self._session.pending())
+
+    def might_have_arrived(self) -> bool:
+        """Whether there are records, taken in or not."""
+        return bool(self._incoming.pending) or self._inner.has_input()
 
     def lost(self, error: OSError, peer: str) -> ConnectError:
         """Return the error to raise."""

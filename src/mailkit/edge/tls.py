@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailkit.edge.base import TLSInfo
 from mailkit.edge.certificate_chain import chain_of
+from mailkit.edge.look_ahead import RECORD, LookAhead
 from mailkit.edge.nested_tls import NestedTLSChannel
 from mailkit.edge.readiness import ready_now
 from mailkit.edge.stream import WANT_READ, WANT_WRITE, PlainChannel
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from mailkit.errors import ConnectError
 
 __all__ = ["TLSChannel", "context_for", "wrap"]
-
-_RECORD = 16 * 1024
 
 
 async def context_for(tls: TLS, contexts: dict[TLS, Any], waiter: Waiter) -> ssl.SSLContext:
@@ -158,7 +157,7 @@ def _closed(peer: str) -> TLSError:
 def _nest(channel: TLSChannel, context: ssl.SSLContext, name: str, peer: str) -> NestedTLSChannel:
     if channel.has_input():
         try:
-            early = channel.receive(_RECORD)
+            early = channel.receive(RECORD)
         except OSError as error:
             raise broke_off(error, peer) from error
         raise speaks_in_clear(peer) if early else _closed(peer)
@@ -181,17 +180,15 @@ def _certificate_name(host: str) -> str:
     raise ConfigurationError(f"{host!a} cannot be the name in a certificate; give one as server_hostname=")
 
 
-class TLSChannel:
+class TLSChannel(LookAhead):
     """A socket inside TLS."""
 
-    __slots__ = ("_arrived", "_failed", "block", "socket")
+    __slots__ = ("block", "socket")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
+        super().__init__()
         self.socket: ssl.SSLSocket = sock
-        self.block: int = _RECORD
-        # What has_input found out, for the next receive.
-        self._arrived: bytes | None = None
-        self._failed: OSError | None = None
+        self.block: int = RECORD
 
     def handshake(self, peer: str) -> int | None:
         """Go on with the handshake; return what it waits for, None when it is done."""
@@ -227,39 +224,22 @@ class TLSChannel:
         except ssl.SSLWantReadError:
             return WANT_READ
 
-    def receive(self, size: int) -> bytes | int:
-        """Read what has arrived, decrypted."""
-        if self._failed is not None:
-            raise self._failed
-        arrived, self._arrived = self._arrived, None
-        if arrived is None:
-            try:
-                arrived = self.socket.recv(size)
-            except ssl.SSLWantReadError:
-                return WANT_READ
-            except ssl.SSLWantWriteError:
-                return WANT_WRITE
-        if not arrived:
-            self._arrived = b""  # an end stays one; after a close_notify the socket itself may be open still
-        return arrived
-
-    def has_input(self) -> bool:
-        """Whether something has arrived for the application, or the end."""
-        if self._arrived is not None or self._failed is not None or self.socket.pending():
-            return True
-        if not ready_now(self.socket.fileno()):
-            return False
-        # It may be a session ticket or a key update (RFC 8446 §4.6), which is nothing to the application;
-        # only decrypting tells. What came out is kept for the next receive.
+    def decrypt(self, size: int) -> bytes | int:
+        """Read from the socket."""
         try:
-            arrived = self.receive(_RECORD)
-        except OSError as error:
-            self._failed = error
-            return True
-        if isinstance(arrived, int):
-            return False
-        self._arrived = arrived
-        return True
+            return self.socket.recv(size)
+        except ssl.SSLWantReadError:
+            return WANT_READ
+        except ssl.SSLWantWriteError:
+            return WANT_WRITE
+
+    def is_decrypted(self) -> bool:
+        """Whether the session holds bytes of a record already."""
+        return bool(self.socket.pending())
+
+    def might_have_arrived(self) -> bool:
+        """Whether the socket can be read from."""
+        return ready_now(self.socket.fileno())
 
     def lost(self, error: OSError, peer: str) -> ConnectError:
         """Return the error to raise."""
