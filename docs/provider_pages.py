@@ -50,7 +50,9 @@ def _overview(found: list[type[ApiTransport]]) -> str:
         _NOTE,
         "# HTTP APIs\n",
         "What each provider's API can express. Anything else is refused before a request is made, with the feature's",
-        "name: nothing is dropped in silence. A number is the most that one message may have.\n",
+        "name: nothing is dropped in silence. A number is the most that one message may have. Only an `idempotency_key`",
+        "is a hint, which nobody refuses: where its row says nothing, the key is not sent, and an unknown outcome",
+        "[stays unknown](../explanation/outcomes.md#idempotency-keys).\n",
         f"| | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",
     ]
@@ -58,7 +60,7 @@ def _overview(found: list[type[ApiTransport]]) -> str:
         cells = [_cell(_capabilities(each), feature) for each in found]
         lines.append(f"| `{feature}` | {' | '.join(cells)} |")
     rows = {
-        "idempotency key": lambda each: "yes" if each.idempotency_header else "",
+        "`idempotency_key`": lambda each: "honoured" if each.idempotency_header else "",
         "messages in a request": lambda each: str(each.batch_size),
         "recipients of a message": lambda each: str(each.max_recipients or ""),
         "sandbox": lambda each: "yes" if each.has_sandbox else "",
@@ -100,11 +102,17 @@ def _prose(provider: type[ApiTransport]) -> Iterator[str]:
 
 def _settings(provider: type[ApiTransport]) -> Iterator[str]:
     secret = ":SECRET" if provider.takes_secret else ""
-    yield f"```text\n{provider.name}://KEY{secret}@default\n```\n"
+    host = "HOST" if provider.needs_host else "default"
+    yield f"```text\n{provider.name}://KEY{secret}@{host}\n```\n"
     known = ["timeout", "tls", "ca-file", *(name.replace("_", "-") for name in provider.parameters)]
     known += ["region"] * (len(provider.endpoints) > 1) + ["sandbox"] * provider.has_sandbox
-    yield f"Parameters of the URL: {', '.join(f'`{name}`' for name in sorted(known))}. Another host than `default`"
-    yield "overrides the provider's own. In Python the same settings are keyword arguments:\n"
+    parameters = f"Parameters of the URL: {', '.join(f'`{name}`' for name in sorted(known))}."
+    if provider.needs_host:
+        yield f"{parameters} The host is yours to name."
+        yield "In Python the same settings are keyword arguments:\n"
+    else:
+        yield f"{parameters} Another host than `default`"
+        yield "overrides the provider's own. In Python the same settings are keyword arguments:\n"
     yield f"```text\nfrom mailkit.providers import {provider.__name__}\n```\n"
     regions = [f"- `{region}`: `{endpoint}`" for region, endpoint in provider.endpoints.items() if region]
     if regions:

@@ -205,7 +205,7 @@ class MessageBuilder:
         return self._set("template", Template(id, {} if data is None else data))
 
     def idempotency_key(self, key: str) -> Self:
-        """Set what tells the provider that two requests are one."""
+        """Set what tells the provider that two requests are one; whoever knows no keys goes without."""
         return self._set("idempotency_key", key)
 
     def options(self, provider: str, **fields: Any) -> Self:

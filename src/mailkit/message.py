@@ -72,7 +72,8 @@ class Message:
         track_clicks: Whether the provider counts clicks.
         send_at: When the provider is to send it: an aware datetime.
         template: The provider's stored template.
-        idempotency_key: What tells the provider that two requests are one.
+        idempotency_key: What tells the provider that two requests are one; the Message-ID where None. A hint: whoever
+            knows no keys (SMTP, most HTTP APIs) takes the message without it, and an unknown outcome stays unknown.
         options: One provider's raw fields: ``{"postmark": {…}}``.
 
     Raises:

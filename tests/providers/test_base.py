@@ -253,8 +253,21 @@ def test_errors_with_status_200() -> None:
 
 
 def test_an_id_that_is_not_printable_is_made_so() -> None:
-    """Ids come from outside."""
+    """Ids come from outside: the message's, and each recipient's."""
     receipt = Acme("KEY", host="127.0.0.1").accepted(
-        _MESSAGE, Envelope.from_message(_MESSAGE), provider_id="a\nb\ud800"
+        _MESSAGE,
+        Envelope.from_message(_MESSAGE),
+        provider_id="a\nb\ud800",
+        ids={"bob@example.org": "c\x1b[2J\u202e\ud800"},
     )
     assert receipt.provider_id == "a\\nb?"
+    assert receipt.accepted[0].provider_id == "c\\x1b[2J\\u202e?"
+
+
+def test_a_number_is_an_id() -> None:
+    """A recipient's id may be a number, as a message's may; who has none has none."""
+    message = _MESSAGE.evolve(to=["bob@example.org", "eve@example.net"])
+    receipt = Acme("KEY", host="127.0.0.1").accepted(
+        message, Envelope.from_message(message), ids={"bob@example.org": 7}
+    )
+    assert [each.provider_id for each in receipt.accepted] == ["7", None]

@@ -226,7 +226,7 @@ class ApiTransport(ApiSettings, Capable):
         envelope: Envelope,
         *,
         provider_id: str | int | None = None,
-        ids: Mapping[str, str] | None = None,
+        ids: Mapping[str, str | int | None] | None = None,
         others: Iterable[RecipientResult] = (),
     ) -> Receipt:
         """Return the receipt of a message that the provider took.
@@ -242,14 +242,16 @@ class ApiTransport(ApiSettings, Capable):
         ids = ids or {}
         results = [
             not_taken.get(path.addr_spec)
-            or RecipientResult(path.addr_spec, status="accepted", phase="response", provider_id=ids.get(path.addr_spec))
+            or RecipientResult(
+                path.addr_spec, status="accepted", phase="response", provider_id=_shown(ids.get(path.addr_spec))
+            )
             for path in envelope.rcpt_to
         ]
         return Receipt(
             message_id=message.message_id or "",
             transport=str(self),
             recipients=results,
-            provider_id=None if provider_id is None else printable(str(provider_id).encode("utf-8", "replace")),
+            provider_id=_shown(provider_id),
         )
 
     def refusal(
@@ -268,3 +270,8 @@ class ApiTransport(ApiSettings, Capable):
 
         said = self.explanation(response) if text is None else text
         return failure(self, verdict, response, Item(message, envelope), text=said)
+
+
+def _shown(provider_id: str | int | None) -> str | None:
+    """Return an id as it can be logged: it is the provider's word, and nobody checked it."""
+    return None if provider_id is None else printable(str(provider_id).encode("utf-8", "replace"))
