@@ -247,7 +247,10 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "sendgrid": Vendor(SendGrid("KEY"), {"/v3/mail/send": [_SENDGRID]}),
     "ses": Vendor(
         SES("KEY", secret="SECRET", region="eu-west-1"),
-        {"/v2/email/outbound-emails": [Contract("derived/ses_SendEmail.schema.json")]},
+        {
+            "/v2/email/outbound-emails": [Contract("derived/ses_SendEmail.schema.json")],
+            "/v2/email/outbound-bulk-emails": [Contract("derived/ses_SendBulkEmail.schema.json")],
+        },
     ),
     "sparkpost": Vendor(SparkPost("KEY"), {"/transmissions": [Contract("derived/sparkpost_transmission.schema.json")]}),
     "mandrill": Vendor(

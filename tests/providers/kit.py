@@ -63,6 +63,8 @@ class ProviderContract(TransportContract):
     """By feature: fields that need it in a form that the vendor takes, such as a template with a number."""
     rows: ClassVar[Sequence[Row]] = ()
     """The vendor's error table, as far as it says more than the status does."""
+    batch_fields: ClassVar[Mapping[str, Any]] = {}
+    """What else it is made with to send batches, where that is a choice."""
     secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f",)
     key: ClassVar[str] = "KEY-dE4db33f"
 
@@ -85,6 +87,10 @@ class ProviderContract(TransportContract):
         """Return what recipients get to see of a message: all but Bcc."""
         shown = {name: value for name, value in payload.items() if name.lower() != "bcc"}
         return json.dumps(shown, ensure_ascii=False).encode()
+
+    def batched(self, number: int) -> Message:
+        """Return a message that may share a request, and says ``Number N.`` somewhere: in its subject by default."""
+        return self.make_message(subject=f"Number {number}.")
 
     def fields_that_need(self, feature: str, count: int = 1) -> dict[str, Any]:
         """Return the fields of a message that needs a feature: `needs` where the vendor wants them otherwise."""
@@ -147,7 +153,13 @@ class ProviderContract(TransportContract):
         assert all(self.carries_key(request) for request in self._server.requests)
 
     def test_its_own_host_is_https(self) -> None:
-        """Where no host is given, requests go to the vendor, over TLS, below the declared endpoint."""
+        """Where no host is given, requests go to the vendor, over TLS; where only a user knows it, it has to be."""
+        if self.transport_class.needs_host:
+            with pytest.raises(ConfigurationError, match="host"):
+                self.transport_class(self.key, **self.fields)
+            transport = self.transport_class(self.key, host="mail.example.com", **self.fields)
+            assert transport.base_url.startswith("https://mail.example.com")
+            return
         transport = self.transport_class(self.key, **self.fields)
         message = self.make_message()
         request = transport.build_request(message, Envelope.from_message(message))
@@ -236,8 +248,8 @@ class ProviderContract(TransportContract):
         monkeypatch.setattr("mailkit.providers.batch.PATIENCE", 60.0)  # a busy machine is no slow source
         size = self.transport_class.batch_size
         count = min(2 * size + 1, 1201)
-        given = [self.make_message(subject=f"Number {number}.") for number in range(count)]
-        with Mailer(self.make_transport()) as mailer:
+        given = [self.batched(number) for number in range(count)]
+        with Mailer(self.make_transport(**self.batch_fields)) as mailer:
             outcomes = list(mailer.send_many(given, connections=2))
         assert [outcome.message for outcome in outcomes] == given
         assert all(outcome.ok for outcome in outcomes)
@@ -248,8 +260,8 @@ class ProviderContract(TransportContract):
         """Every message of a request that was not answered is in doubt, each with an error of its own."""
         has_batches = self.transport_class.batch_size > 1
         self.answer = Answer(raw=b"")
-        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
-            outcomes = list(mailer.send_many([self.make_message() for _ in range(3)]))
+        with Mailer(self.make_transport(**self.batch_fields), retry=RetryPolicy.none()) as mailer:
+            outcomes = list(mailer.send_many([self.batched(number) for number in range(3)]))
         assert len(self._server.requests) == (1 if has_batches else 3)
         for outcome in outcomes:
             assert isinstance(outcome.error, OutcomeUnknownError)

@@ -11,7 +11,7 @@ import pytest
 from tests.http_server import Answer
 from tests.providers.kit import ProviderContract, Row
 
-from mailkit import Attachment, ConfigurationError, Mailer, MessageError, Template
+from mailkit import Attachment, ConfigurationError, Mailer, Message, MessageError, RetryPolicy, Template
 from mailkit.envelope import Envelope
 from mailkit.providers import SES
 from mailkit.url import transport_from_url
@@ -57,8 +57,29 @@ class TestSES(ProviderContract):
     ]
 
     def success(self, request: Received) -> Answer:
-        """SES answers an id."""
-        return Answer(200, {"SendingEnabled": True} if request.method == "GET" else {"MessageId": "0100-id"})
+        """SES answers an id, to a bulk request one for each entry."""
+        if request.method == "GET":
+            return Answer(200, {"SendingEnabled": True})
+        entries = request.json().get("BulkEmailEntries")
+        if entries is None:
+            return Answer(200, {"MessageId": "0100-id"})
+        results = [{"Status": "SUCCESS", "MessageId": f"0100-{place}"} for place in range(len(entries))]
+        return Answer(200, {"BulkEmailEntryResults": results})
+
+    def messages(self, request: Received) -> Sequence[Any]:
+        """Each entry of a bulk request is a message, with what the request says of all."""
+        if not request.path.endswith("/outbound-bulk-emails"):
+            return super().messages(request)
+        shared = request.json()
+        return [{"Content": {}, **shared, **entry, "BulkEmailEntries": []} for entry in shared["BulkEmailEntries"]]
+
+    def batched(self, number: int) -> Message:
+        """Only templates share a request."""
+        return self.templated({"number": f"Number {number}."})
+
+    def templated(self, data: Mapping[str, Any], **changes: Any) -> Message:
+        """Return a message with a stored template."""
+        return self.make_message(**{"template": Template("welcome", data), "subject": None, "text": None, **changes})
 
     def recipients(self, payload: Any) -> Sequence[str]:
         """Addresses are in three arrays."""
@@ -246,3 +267,107 @@ class TestSES(ProviderContract):
         message = self.make_message()
         request = transport.build_request(message, Envelope.from_message(message))
         assert request.url == "https://email.ap-southeast-2.amazonaws.com/v2/email/outbound-emails"
+
+    def outcomes(self, *messages: Message, statuses: Sequence[Any] = ()) -> list[Any]:
+        """Send messages in a stream, in as few requests as can be; return what became of each."""
+        if statuses:
+            self.answer = Answer(200, {"BulkEmailEntryResults": statuses})
+        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
+            return list(mailer.send_many(messages, connections=1))
+
+    def test_bulk_requests(self) -> None:
+        """What is common is said once, what differs in an entry for each, which inherits nothing."""
+        common: dict[str, Any] = {
+            "from_": "Ada <ada@example.com>",
+            "reply_to": "help@example.com",
+            "return_path": "bounces@example.com",
+            "track_opens": False,
+            "options": {"ses": {"ConfigurationSetName": "news"}},
+        }
+        one = self.templated({"name": "Bøb"}, tags=["a"], metadata={"plan": "pro"}, **common)
+        two = self.templated(
+            {}, to="cleo@example.org", bcc="eve@example.net", list_unsubscribe="https://example.com/u/2", **common
+        )
+        outcomes = self.outcomes(one, two)
+        assert [outcome.receipt.provider_id for outcome in outcomes] == ["0100-0", "0100-1"]
+        (request,) = self._server.requests
+        assert request.path == "/v2/email/outbound-bulk-emails"
+        payload = request.json()
+        first, second = payload.pop("BulkEmailEntries")
+        assert payload == {
+            "FromEmailAddress": "Ada <ada@example.com>",
+            "ReplyToAddresses": ["help@example.com"],
+            "FeedbackForwardingEmailAddress": "bounces@example.com",
+            "ConfigurationOverrides": {"Tracking": {"OpenTrackingEnabled": "DISABLED"}},
+            "ConfigurationSetName": "news",
+            "DefaultContent": {"Template": {"TemplateName": "welcome", "TemplateData": "{}"}},
+        }
+        assert first == {
+            "Destination": {"ToAddresses": ["bob@example.org"]},
+            "ReplacementTags": [{"Name": "tag", "Value": "a"}, {"Name": "plan", "Value": "pro"}],
+            "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": '{"name":"Bøb"}'}},
+        }
+        assert second == {
+            "Destination": {"ToAddresses": ["cleo@example.org"], "BccAddresses": ["eve@example.net"]},
+            "ReplacementHeaders": [{"Name": "List-Unsubscribe", "Value": "<https://example.com/u/2>"}],
+            "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": "{}"}},
+        }
+
+    @pytest.mark.parametrize(
+        ("changes", "alone"),
+        [
+            ({"template": None, "subject": "Hello", "text": "Hi"}, True),
+            ({"template": Template("goodbye")}, False),
+            ({"from_": "eve@example.com"}, False),
+            ({"reply_to": "help@example.com"}, False),
+            ({"return_path": "bounces@example.com"}, False),
+            ({"track_clicks": True}, False),
+            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
+            ({"options": {"ses": {"ConfigurationSetName": "news"}}}, False),
+            ({"options": {"ses": {"ListManagementOptions": {"ContactListName": "news"}}}}, True),
+        ],
+    )
+    def test_what_cannot_share_a_request(self, changes: dict[str, Any], *, alone: bool) -> None:
+        """Messages with another template, author or setting are not in one request, nor is what only one can say."""
+        other = self.templated({}, **changes)
+        assert all(outcome.ok for outcome in self.outcomes(self.templated({}), other))
+        assert [request.path.rpartition("/")[2] for request in self._server.requests] == ["outbound-emails"] * 2
+        self._server.requests.clear()
+        assert all(outcome.ok for outcome in self.outcomes(other, other))
+        assert len(self._server.requests) == (2 if alone else 1)
+
+    @pytest.mark.parametrize(
+        ("status", "error", "outcome", "cause"),
+        [
+            ("MESSAGE_REJECTED", "RejectedError", "rejected", None),
+            ("MAIL_FROM_DOMAIN_NOT_VERIFIED", "AuthenticationError", "not_sent", "configuration"),
+            ("CONFIGURATION_SET_NOT_FOUND", "RejectedError", "rejected", None),
+            ("TEMPLATE_NOT_FOUND", "RejectedError", "rejected", None),
+            ("ACCOUNT_SUSPENDED", "AuthenticationError", "not_sent", "configuration"),
+            ("ACCOUNT_THROTTLED", "RateLimitedError", "not_sent", "throttled"),
+            ("ACCOUNT_DAILY_QUOTA_EXCEEDED", "RateLimitedError", "not_sent", "configuration"),
+            ("INVALID_SENDING_POOL_NAME", "RejectedError", "rejected", None),
+            ("ACCOUNT_SENDING_PAUSED", "AuthenticationError", "not_sent", "configuration"),
+            ("CONFIGURATION_SET_SENDING_PAUSED", "AuthenticationError", "not_sent", "configuration"),
+            ("INVALID_PARAMETER", "RejectedError", "rejected", None),
+            ("TRANSIENT_FAILURE", "TransientError", "not_sent", "transient"),
+            ("FAILED", "TransientError", "not_sent", "transient"),
+            ("SOMETHING_NEW", "OutcomeUnknownError", "unknown", None),
+        ],
+    )
+    def test_each_entry_has_an_outcome(self, status: str, error: str, outcome: str, cause: str | None) -> None:
+        """Between two that were accepted, one has the error that its status means, with the vendor's words."""
+        messages = [self.templated({}) for _ in range(3)]
+        taken = {"Status": "SUCCESS", "MessageId": "0100-1"}
+        outcomes = self.outcomes(*messages, statuses=[taken, {"Status": status, "Error": "Because."}, taken])
+        assert [each.ok for each in outcomes] == [True, False, True]
+        found = outcomes[1].error
+        assert (type(found).__name__, found.outcome, found.cause) == (error, outcome, cause)
+        assert f"{status} Because." in str(found)
+        assert found.message_id == outcomes[1].message.message_id
+
+    @pytest.mark.parametrize("statuses", [[{"Status": "SUCCESS"}], [{}, {}], ["SUCCESS"] * 2, [{"Status": []}] * 2])
+    def test_results_that_cannot_be_read_are_unknown(self, statuses: list[Any]) -> None:
+        """Too few results, or ones of another form, prove nothing about any message."""
+        outcomes = self.outcomes(self.templated({}), self.templated({}), statuses=statuses)
+        assert [each.error.outcome for each in outcomes] == ["unknown"] * 2
