@@ -46,6 +46,8 @@ class RecipientResult:
         text: What the other side said: untrusted, printable.
         retry_after: Seconds to wait at least before trying this recipient again, where the other side wants that.
         provider_id: The provider's own id for this recipient's copy, where it gives one.
+        transport: Who decided it, without secrets, where that is another one than the receipt's (or the error's): with
+            ``Failover`` and ``Route`` the recipients of one message may have been taken by several.
     """
 
     address: str
@@ -56,6 +58,7 @@ class RecipientResult:
     text: str = field(default="", kw_only=True)
     retry_after: float | None = field(default=None, kw_only=True)
     provider_id: str | None = field(default=None, kw_only=True)
+    transport: str | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         said = " ".join(str(part) for part in (self.code, self.enhanced_code, self.text) if part)

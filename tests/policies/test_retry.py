@@ -784,7 +784,8 @@ def test_no_message_is_tried_again_while_the_stream_goes_on() -> None:
 
 def test_a_stream_that_fails_all_over_ends_once() -> None:
     """Every message undecided, one after the other: each is tried three times, and the source is read to its end."""
-    start, inner = _stream(*(_busy(number) for number in range(5)), acts=(ConnectError("refused"),))
+    refused = [ConnectError("refused") for _ in range(10)]
+    start, inner = _stream(*(_busy(number) for number in range(5)), acts=tuple(refused))
     outcomes = run_sync(_collect(start))
     assert [type(outcome.error) for outcome in outcomes] == [ConnectError] * 5
     assert [cast("DeliveryError", outcome.error).attempts for outcome in outcomes] == [3] * 5

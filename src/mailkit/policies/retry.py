@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
-from mailkit.transport import Channel, carrying_on
+from mailkit.policies.segments import Segments
+from mailkit.policies.wrapper import Wrapper
+from mailkit.transport import carrying_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.policies.attempts import Attempts
     from mailkit.receipt import Outcome, Receipt, Status
-    from mailkit.transport import ServerInfo
+    from mailkit.transport import Channel
 
 __all__ = ["RetryChannel", "RetryPolicy"]
 
@@ -89,7 +91,7 @@ class RetryPolicy:
         return error.retryable or error.outcome in {"rejected", "unknown"}
 
 
-class RetryChannel(Channel):
+class RetryChannel(Wrapper):
     """A channel that tries again.
 
     Args:
@@ -99,15 +101,8 @@ class RetryChannel(Channel):
     """
 
     def __init__(self, channel: Channel, policy: RetryPolicy, edge: Edge) -> None:
-        super().__init__(channel.transport)
-        self._channel = channel
+        super().__init__(channel, edge)
         self._policy = policy
-        self._edge = edge
-
-    @property
-    def is_all_or_nothing(self) -> bool:
-        """As of the channel that is tried."""
-        return self._channel.is_all_or_nothing
 
     def _attempts(self, envelope: Envelope, started: float) -> Attempts:
         from mailkit.policies.attempts import Attempts
@@ -125,7 +120,7 @@ class RetryChannel(Channel):
 
         Whatever interrupts it carries what became of the messages that were taken and not yet yielded, as ``outcomes``.
         """
-        source = _Source(messages)
+        source = Segments(messages)
         waiting: deque[Outcome] = deque()
         try:
             while source.goes_on:
@@ -156,14 +151,6 @@ class RetryChannel(Channel):
         """Deliver prepared bytes, trying again for the recipients that are still undecided."""
         return await self._persist(envelope, lambda rest: self._channel.send_raw(data, rest))
 
-    async def verify(self) -> ServerInfo:
-        """Verify once: whoever asks wants to know how things are now."""
-        return await self._channel.verify()
-
-    async def close(self) -> None:
-        """Give up every connection."""
-        await self._channel.close()
-
     def _unfinished(self, outcome: Outcome) -> Receipt | DeliveryError | None:
         """Return how a message ended, if the policy would try again for somebody."""
         error = outcome.error if isinstance(outcome.error, DeliveryError) else None
@@ -174,7 +161,7 @@ class RetryChannel(Channel):
 
         now = self._edge.now()
         attempts = self._attempts(Envelope.from_message(outcome.message), now)
-        return None if attempts.enter(ended, now) is None else ended
+        return None if attempts.next_after(ended, now) is None else ended
 
     async def _reconsider(self, outcome: Outcome) -> Outcome:
         from mailkit.envelope import Envelope
@@ -211,7 +198,7 @@ class RetryChannel(Channel):
         if _is_complete(latest):  # by far the most common end, which costs nothing beyond this
             return latest
         attempts = self._attempts(envelope, started)
-        while (rest := attempts.enter(latest, self._edge.now())) is not None:
+        while (rest := attempts.next_after(latest, self._edge.now())) is not None:
             try:
                 await self._edge.sleep(attempts.pause)
                 latest = await _attempt(deliver, rest)
@@ -245,40 +232,3 @@ def _left_by(interruption: BaseException, outcome: Outcome) -> Outcome:
     if isinstance(delivery, Receipt):
         return Outcome(message=outcome.message, receipt=delivery)
     return outcome if delivery is None else Outcome(message=outcome.message, error=delivery)
-
-
-class _Source:
-    """The messages of a stream, which can be given in segments.
-
-    Args:
-        messages: All of them.
-    """
-
-    def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
-        self._messages = messages
-        self._is_paused = True
-        self._has_more = True
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether there is another segment: the last one was paused, and gave something before."""
-        return self._is_paused and self._has_more
-
-    def pause(self) -> None:
-        """End the segment before its next message."""
-        self._is_paused = True
-
-    def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
-        """Return the messages from here on until :meth:`pause`."""
-        self._is_paused = self._has_more = False
-        return self._segment()
-
-    async def _segment(self) -> AsyncGenerator[Message | Outcome, None]:
-        while not self._is_paused:
-            try:
-                message = await anext(self._messages)
-            except StopAsyncIteration:
-                self._has_more = False
-                return
-            self._has_more = True
-            yield message

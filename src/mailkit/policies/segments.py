@@ -1,0 +1,50 @@
+"""A stream of messages, given to the channel below in segments: between two of them the policy has it to itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from mailkit.message import Message
+    from mailkit.receipt import Outcome
+
+__all__ = ["Segments"]
+
+
+class Segments:
+    """The messages of a stream, which can be given in segments.
+
+    Args:
+        messages: All of them.
+    """
+
+    def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
+        self._messages = messages
+        self._is_paused = True
+        self._has_more = True
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another segment: the last one was paused, and gave something before."""
+        return self._is_paused and self._has_more
+
+    def pause(self) -> None:
+        """End the segment before its next message."""
+        self._is_paused = True
+
+    def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
+        """Return the messages from here on until :meth:`pause`."""
+        self._is_paused = self._has_more = False
+        return self._segment()
+
+    async def _segment(self) -> AsyncGenerator[Message | Outcome, None]:
+        while not self._is_paused:
+            try:
+                message = await anext(self._messages)
+            except StopAsyncIteration:
+                self._has_more = False
+                return
+            self._has_more = True
+            yield message
