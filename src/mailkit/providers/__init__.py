@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
+    from mailkit.providers.lettermint import Lettermint
     from mailkit.providers.mailersend import MailerSend
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.mailjet import Mailjet
     from mailkit.providers.mailtrap import Mailtrap
     from mailkit.providers.mandrill import Mandrill
+    from mailkit.providers.postal import Postal
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.sendgrid import SendGrid
@@ -23,11 +25,13 @@ __all__ = [
     "SES",
     "AokSend",
     "Brevo",
+    "Lettermint",
     "MailerSend",
     "Mailgun",
     "Mailjet",
     "Mailtrap",
     "Mandrill",
+    "Postal",
     "Postmark",
     "Resend",
     "SendGrid",

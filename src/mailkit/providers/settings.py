@@ -88,6 +88,8 @@ class ApiSettings:
     """Whether it wants `secret`, too."""
     has_sandbox: ClassVar[bool] = False
     """Whether `sandbox` means something."""
+    needs_host: ClassVar[bool] = False
+    """Whether it is software that somebody runs, so that nobody but the user knows the host."""
     key: Secret | TokenSource | None = field(default=None, converter=_key, repr=False)
     secret: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
     host: str | None = field(default=None, converter=_host, kw_only=True)
@@ -104,6 +106,8 @@ class ApiSettings:
             cls.name = cls.__name__.lower()
 
     def __attrs_post_init__(self) -> None:
+        if self.needs_host and self.host is None:
+            raise ConfigurationError(f"{self.name} has no host of its own: give host=, or one in the URL")
         if self.sandbox and not self.has_sandbox:
             raise ConfigurationError(f"{self.name} has no sandbox: leave sandbox out, or use its test account")
         if self.secret is None and self.takes_secret and self.key is not None:
@@ -129,7 +133,8 @@ class ApiSettings:
             url.refuse(path=url.path)
         if not url.username:
             wanted = "KEY:SECRET" if cls.takes_secret else "KEY"
-            raise ConfigurationError(f"{url.scheme}:// wants a key: {url.scheme}://{wanted}@default")
+            host = "HOST" if cls.needs_host else DEFAULT_HOST
+            raise ConfigurationError(f"{url.scheme}:// wants a key: {url.scheme}://{wanted}@{host}")
         return cls(key=url.username, secret=url.password, host=url.host, port=url.port, **cls.url_fields(url))
 
     @classmethod
