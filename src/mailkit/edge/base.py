@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
+    from mailkit.events import Event
     from mailkit.secret import Secret
 
 __all__ = ["TLS", "Edge", "Lock", "Slots", "Stream", "TLSInfo", "run_sync"]
@@ -204,12 +205,23 @@ class Edge(Protocol):
     Attributes:
         timeout: Seconds that one phase (connect, TLS, one reply, one write) may take where nothing else is
             said.
+        listener: Is called with what happens, in the thread or task in which it happens; None where nobody listens, so
+            that what is only made for a listener need not be made. It does not wait and raises no error.
     """
 
     timeout: float
+    listener: Callable[[Event], object] | None
 
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
+        ...
+
+    def random(self) -> float:
+        """A random number from 0 up to, but not including, 1: for waits and choices, not for secrets."""
+        ...
+
+    def notify(self, event: Event) -> None:
+        """Tell the listener, if there is one."""
         ...
 
     def connect_tcp(

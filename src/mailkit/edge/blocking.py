@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mailkit.edge.base import TLS, Stream
     from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
+    from mailkit.events import Event
 
 __all__ = ["BlockingEdge"]
 
@@ -46,6 +47,7 @@ class BlockingEdge:
 
     def __init__(self, timeout: float = 30.0) -> None:
         self.timeout = timeout
+        self.listener: Callable[[Event], object] | None = None
         self._waiter = _PollWaiter()
         self._contexts: dict[TLS, Any] = {}
         self._http = BlockingClients(self, self._waiter)
@@ -53,6 +55,17 @@ class BlockingEdge:
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
         return time.monotonic()
+
+    def random(self) -> float:
+        """A random number from 0 up to, but not including, 1."""
+        from random import random
+
+        return random()  # noqa: S311 - spreads waits, guards nothing
+
+    def notify(self, event: Event) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(event)
 
     def connect_tcp(
         self,
