@@ -5,6 +5,7 @@ All known defects of the files are corrected here and nowhere else; ``vendors/sp
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
@@ -16,11 +17,13 @@ from mailkit.providers import (
     SES,
     AokSend,
     Brevo,
+    Lettermint,
     MailerSend,
     Mailgun,
     Mailjet,
     Mailtrap,
     Mandrill,
+    Postal,
     Postmark,
     Resend,
     SendGrid,
@@ -188,6 +191,14 @@ def _mailersend_template_has_a_subject(document: Any) -> None:
 
 _MAILERSEND: Final = Contract("derived/mailersend_email.schema.json", patches=(_mailersend_template_has_a_subject,))
 
+
+def _own(name: str) -> Contract:
+    """Return a contract written here, for a vendor that publishes none; it says itself after what."""
+    return Contract(str(Path(__file__).with_name("schemas") / f"{name}.schema.json"))
+
+
+_LETTERMINT: Final = _own("lettermint_send")
+
 VENDORS: Final[Mapping[str, Vendor]] = {
     "aoksend": Vendor(
         AokSend("KEY"),
@@ -200,6 +211,9 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         Brevo("KEY"),
         {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
         unused={"template": "have numbers", "template-nested": "have numbers"},
+    ),
+    "lettermint": Vendor(
+        Lettermint("KEY"), {"/send": [_LETTERMINT], "/send/batch": []}, each={"/send/batch": ("", [_LETTERMINT])}
     ),
     "mailersend": Vendor(
         MailerSend("KEY"),
@@ -222,6 +236,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         {"/v3.1/send": [Contract("derived/mailjet_send_v31_request.schema.json")]},
         unused=dict.fromkeys(("template", "template-nested"), "templates have numbers"),
     ),
+    "postal": Vendor(Postal("KEY", host="postal.example.com"), {"/api/v1/send/raw": [_own("postal_send_raw")]}),
     "postmark": Vendor(
         Postmark("KEY"),
         {
