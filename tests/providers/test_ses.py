@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from tests.http_server import Answer
+from tests.http_server import Answer, HTTPServer
+from tests.providers.aws import aws_role
 from tests.providers.kit import ProviderContract, Row
 
 from mailkit import Attachment, ConfigurationError, Mailer, Message, MessageError, RetryPolicy, Template
@@ -27,10 +29,8 @@ def _error(status: int, kind: str) -> Answer:
 
 
 @pytest.fixture(autouse=True)
-def _no_credentials_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION"
-    for name in names:
-        monkeypatch.delenv(f"AWS_{name}", raising=False)
+def _no_credentials_around(no_aws: None) -> None:
+    """Whatever credentials this machine has are not found."""
 
 
 class TestSES(ProviderContract):
@@ -146,9 +146,10 @@ class TestSES(ProviderContract):
     @pytest.mark.parametrize(
         "fields",
         [
-            {},
             {"key": "A"},
             {"secret": "B"},
+            {"key": "A", "secret": "B", "profile": "mail"},
+            {"session_token": "C"},
             {"key": lambda: "token", "secret": "B"},
             {"key": "A", "secret": "B", "region": None},
             {"key": "A", "secret": "B", "region": "evil.example/"},
@@ -158,6 +159,29 @@ class TestSES(ProviderContract):
         """Without a key, its secret and a region, nothing is made."""
         with pytest.raises(ConfigurationError):
             SES(**{"region": "eu-west-1", **fields})
+
+    def test_a_role_signs_and_is_renewed(self, no_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a key, requests are signed with what the container has at the time, and nobody gets to see it."""
+        given: list[str] = []
+
+        def role(_: Received) -> Answer:
+            given.append(f"ROLE-{len(given)}")
+            soon = datetime.now(UTC) + timedelta(minutes=1)  # so it is renewed each time
+            return Answer(200, aws_role(given[-1], soon))
+
+        with HTTPServer(role) as container:
+            monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{container.port}/role")
+            url = f"ses://127.0.0.1:{self._server.port}?region=eu-west-1"
+            with Mailer(transport_from_url(url), retry=RetryPolicy.none()) as mailer:
+                mailer.send(self.make_message())
+                self.answer = Answer(403, {"message": f"No: ROLE-{len(given)}-token ROLE-{len(given)}-secret"})
+                (outcome,) = mailer.send_many([self.make_message()])
+        keys = [request.headers["authorization"].partition("/")[0] for request in self._server.requests]
+        assert keys == [f"AWS4-HMAC-SHA256 Credential=ROLE-{number}" for number in range(1, 3)]
+        tokens = [request.headers["x-amz-security-token"] for request in self._server.requests]
+        assert tokens == ["ROLE-1-token", "ROLE-2-token"]
+        assert outcome.error is not None
+        assert "No: *** ***" in str(outcome.error)
 
     @pytest.mark.parametrize("url", ["ses://KEY@default?region=eu-west-1", "ses://default/x?region=eu-west-1"])
     def test_incomplete_urls_are_refused(self, url: str) -> None:

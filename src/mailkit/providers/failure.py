@@ -53,7 +53,9 @@ def results(
 def safe(transport: ApiTransport, text: str) -> str:
     """Return what a provider says, printable, short, and without our secrets."""
     values = [getattr(transport, each.name) for each in fields(type(transport))]
-    secrets = [each for each in (*values, fresh.get()) if isinstance(each, Secret)]
+    key = fresh.get()
+    # A key may have come with others.
+    secrets = [each for each in (*values, key, *getattr(key, "companions", ())) if isinstance(each, Secret)]
     shown = printable(text.encode("utf-8", "replace")[: 4 * LONGEST])
     return Redactor(secrets)(shown)[:LONGEST]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, MessageError
+from mailkit.providers.aws_credentials import AccessKey, CredentialChain
 from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import refuse_beside_template
 from mailkit.providers.recipients import addressed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
 
+    from mailkit.edge import Edge
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
@@ -80,8 +82,11 @@ class SES(_SESCan, ApiTransport):
     """Amazon SES: ``ses://KEY:SECRET@default?region=eu-west-1``.
 
     Without a key (``SES(region="eu-west-1")``, ``ses://default?region=eu-west-1``) the credentials are those in the
-    environment: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``; without a region,
-    ``AWS_REGION`` or ``AWS_DEFAULT_REGION``. They are read once, when the transport is made.
+    environment: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``, read once, when the
+    transport is made. Where it has none, botocore (``pip install 'mailkit-sdk[ses]'``) goes through the rest of AWS's
+    chain for the first message: shared files with profiles (``AWS_PROFILE``, or ``profile``), SSO, web identity, a
+    container's or an instance's role; what expires is renewed in time. Without a region, it is ``AWS_REGION``,
+    ``AWS_DEFAULT_REGION`` or the profile's.
 
     A configuration set is chosen with ``options={"ses": {"ConfigurationSetName": "…"}}``. Tags are sent as ``tag``,
     ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that both
@@ -104,13 +109,18 @@ class SES(_SESCan, ApiTransport):
 
     Args:
         session_token: What comes along with temporary credentials.
+        profile: A profile of AWS's shared files, instead of a key.
 
     Raises:
         ConfigurationError: There are no credentials or no region, or one of them cannot be right.
     """
 
     path: ClassVar[str] = "/v2/email/outbound-emails"
-    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"region": str, "session_token": Secret}
+    parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "region": str,
+        "session_token": Secret,
+        "profile": str,
+    }
     takes_secret: ClassVar[bool] = True
     max_recipients: ClassVar[int | None] = 50
     batch_size: ClassVar[int] = 50
@@ -119,31 +129,42 @@ class SES(_SESCan, ApiTransport):
     verify_path: ClassVar[str | None] = "/v2/email/account"
 
     session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
+    profile: str | None = field(default=None, kw_only=True)
+    _chain: CredentialChain | None = field(default=None, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.key is None and self.secret is None:
-            self._read_environment()
-        if callable(self.key) or not self.key or not self.secret:
+            self._find_credentials()
+        elif self.profile is not None:
+            raise ConfigurationError("ses signs with a key or with what a profile names: give one of them, not both")
+        if self._chain is None and (callable(self.key) or not self.key or not self.secret):
             raise ConfigurationError(
                 "ses signs with an access key and its secret: give both, KEY:SECRET in the URL, or set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
         if self.region is None:
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+            if region is None and self._chain is not None:
+                region = self._chain.region()
             object.__setattr__(self, "region", region)
         if self.region is None or not self.knows_region(self.region):
             raise ConfigurationError(f'ses wants a region such as "eu-west-1", not {self.region!r}: give region=')
         ApiTransport.__attrs_post_init__(self)
 
-    def _read_environment(self) -> None:
+    def _find_credentials(self) -> None:
         found: dict[str, str | None] = {
             "key": os.environ.get("AWS_ACCESS_KEY_ID"),
             "secret": os.environ.get("AWS_SECRET_ACCESS_KEY"),
             "session_token": os.environ.get("AWS_SESSION_TOKEN"),
         }
-        for name, value in found.items():
-            if value:
-                object.__setattr__(self, name, Secret(value))
+        if self.profile is None and (found["key"] or found["secret"]):
+            for name, value in found.items():
+                if value:
+                    object.__setattr__(self, name, Secret(value))
+        elif self.session_token is not None:
+            raise ConfigurationError("a session token goes with a key and its secret: give them too, or leave it out")
+        else:
+            object.__setattr__(self, "_chain", CredentialChain(self.profile))
 
     @classmethod
     def from_url(cls, url: TransportURL) -> Self:
@@ -162,16 +183,25 @@ class SES(_SESCan, ApiTransport):
         suffix = ".cn" if str(self.region).startswith("cn-") else ""
         return f"https://email.{self.region}.amazonaws.com{suffix}"
 
+    async def fresh_key(self, edge: Edge) -> Secret | None:
+        """Return the key; without one of its own, what AWS's chain has now."""
+        chain = self._chain
+        # It reads files and asks servers, or remembers.
+        return await ApiTransport.fresh_key(self, edge) if chain is None else await edge.in_thread(chain.current)
+
     def authorize(self, request: Request, key: Secret | None, now: datetime) -> Request:
         """Sign it."""
+        secret, token = (self.secret, self.session_token)
+        if isinstance(key, AccessKey):
+            secret, token = key.secret, key.session_token
         assert key is not None  # noqa: S101 - the constructor sees to all three
-        assert self.secret is not None  # noqa: S101
+        assert secret is not None  # noqa: S101
         assert self.region is not None  # noqa: S101
         signed = signature_headers(
             request,
             key=key,
-            secret=self.secret,
-            session_token=self.session_token,
+            secret=secret,
+            session_token=token,
             region=self.region,
             service="ses",
             now=now,
