@@ -165,6 +165,25 @@ def test_an_edge_tells_its_listener(edge: BlockingEdge | AnyioEdge) -> None:
     assert heard == [event]
 
 
+class Deaf:
+    """A listener that wants to hear of what goes wrong only."""
+
+    follows = False
+
+    def __call__(self, event: Event) -> None:
+        """Hear it all the same."""
+
+
+@pytest.mark.parametrize("edge", [BlockingEdge(), AnyioEdge()], ids=["blocking", "anyio"])
+def test_an_edge_knows_whether_every_step_is_of_interest(edge: BlockingEdge | AnyioEdge) -> None:
+    """To nobody, to every plain function, and to other listeners as they say."""
+    assert not edge.is_followed
+    edge.listener = print
+    assert edge.is_followed
+    edge.listener = Deaf()
+    assert not edge.is_followed
+
+
 @pytest.mark.parametrize("edge", [BlockingEdge(), AnyioEdge()], ids=["blocking", "anyio"])
 def test_an_edge_has_random_numbers(edge: BlockingEdge | AnyioEdge) -> None:
     """They differ, and lie in the half-open unit interval."""

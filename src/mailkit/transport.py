@@ -213,6 +213,11 @@ class Channel:
         """Whether one refused recipient keeps a message from everybody, so that no part of them is tried again."""
         return False
 
+    @property
+    def retries_by_itself(self) -> bool:
+        """Whether a delivery is tried again in here already, so that a mailer adds no retries of its own accord."""
+        return False
+
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message, once.
 

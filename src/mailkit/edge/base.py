@@ -206,7 +206,7 @@ class Edge(Protocol):
         timeout: Seconds that one phase (connect, TLS, one reply, one write) may take where nothing else is
             said.
         listener: Is called with what happens, in the thread or task in which it happens; None where nobody listens, so
-            that what is only made for a listener need not be made. It does not wait and raises no error.
+            that what is only made for a listener need not be made.
     """
 
     timeout: float
@@ -221,7 +221,15 @@ class Edge(Protocol):
         ...
 
     def notify(self, event: Event) -> None:
-        """Tell the listener, if there is one."""
+        """Tell the listener, if there is one. It raises nothing but what a hook refuses a message with beforehand."""
+        ...
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the listener wants to hear of every step, also where all goes well: of each message and attempt.
+
+        A plain function does; an object may say so itself, as its ``follows``.
+        """
         ...
 
     def connect_tcp(

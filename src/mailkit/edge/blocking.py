@@ -67,6 +67,11 @@ class BlockingEdge:
         if self.listener is not None:
             self.listener(event)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether the listener wants to hear of every step."""
+        return self.listener is not None and bool(getattr(self.listener, "follows", True))
+
     def connect_tcp(
         self,
         host: str,

@@ -103,6 +103,11 @@ class Wrapper(Channel):
         """As of the channel that is wrapped."""
         return self._channel.is_all_or_nothing
 
+    @property
+    def retries_by_itself(self) -> bool:
+        """As of the channel that is wrapped."""
+        return self._channel.retries_by_itself
+
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message."""
         return await self._channel.send(message, envelope)
