@@ -22,6 +22,7 @@ from mailkit import (
 )
 from mailkit.edge.base import run_sync
 from mailkit.edge.stream import SocketStream
+from mailkit.pace import Pace
 from mailkit.smtp import SMTP, PoolLimits, Timeouts
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import ONE_WRITE
@@ -29,7 +30,6 @@ from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.handshake import Handshake
 from mailkit.smtp.lane import GROUP, HOPELESS_FOR, Lane
 from mailkit.smtp.options import SMTPOptions
-from mailkit.smtp.rate import RateLimit
 from mailkit.smtp.session import Session
 from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, SMTPServer, Stall, StopReading
 
@@ -656,7 +656,7 @@ class OnePool:
 
     def __init__(self, session: Session) -> None:
         self._sessions = [session]
-        self.rate = RateLimit(make_edge("blocking"), messages=None, recipients=None)
+        self.rate = Pace(make_edge("blocking"))
 
     async def acquire(self) -> Session:
         """Give it out."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError
-from mailkit.smtp.rate import RateLimit
+from mailkit.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,9 +79,7 @@ class Pool:
         self._limits = limits
         self._processes: dict[int, _Process] = {}
         self._closed = False
-        self.rate: RateLimit = RateLimit(
-            edge, messages=limits.messages_per_second, recipients=limits.recipients_per_second
-        )
+        self.rate: Pace = Pace(edge, messages=limits.messages_per_second, recipients=limits.recipients_per_second)
 
     def now(self) -> float:
         """Seconds on the edge's clock."""
