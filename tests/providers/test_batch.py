@@ -22,8 +22,10 @@ def _item(size: int = 10, recipients: int = 1) -> Item:
     return Item(_MESSAGE.evolve(), envelope, body=b"x" * size)
 
 
-def _caps(items: int = 3, size: int = 1000, recipients: int | None = None, requests: int = 2) -> Caps:
-    return Caps(items=items, size=size, recipients=recipients, requests=requests)
+def _caps(
+    items: int = 3, size: int = 1000, recipients: int | None = None, requests: int = 2, *, distinct: bool = False
+) -> Caps:
+    return Caps(items=items, size=size, recipients=recipients, requests=requests, distinct=distinct)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,17 @@ def test_caps(caps: Caps, items: list[Item], requests: list[int]) -> None:
         assert wave.has_room(item, ())
         wave.add(item, ())
     assert [len(request) for request in wave.requests] == requests
+
+
+def test_the_same_recipient_twice() -> None:
+    """Where recipients have to be different ones, a second message to one of them is in another request."""
+    wave = Wave(_caps(items=9, requests=2, distinct=True), 0.0)
+    again = Envelope("ada@example.com", ["eve@example.net", "USER1@example.org"])
+    wave.add(_item(recipients=2), ())
+    wave.add(Item(_MESSAGE, again), ())
+    assert [len(request) for request in wave.requests] == [1, 1]
+    assert not wave.has_room(Item(_MESSAGE, again), ())
+    assert wave.has_room(Item(_MESSAGE, Envelope("ada@example.com", ["fay@example.net"])), ())
 
 
 def test_groups_do_not_mix() -> None:

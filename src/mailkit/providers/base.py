@@ -106,6 +106,8 @@ class ApiTransport(ApiSettings, Capable):
     """How many octets of payload."""
     batch_recipients: ClassVar[int | None] = None
     """How many recipients, over all messages."""
+    batch_distinct: ClassVar[bool] = False
+    """Whether no two messages of a request may go to the same recipient, whose address is what tells them apart."""
     batch_path: ClassVar[str] = ""
     """Where :meth:`build_batch` posts to."""
     verify_path: ClassVar[str | None] = None

@@ -45,12 +45,14 @@ class Caps:
         size: How many octets of payload.
         recipients: How many recipients, or None for any number.
         requests: How many requests at once.
+        distinct: Whether all recipients have to be different ones.
     """
 
     items: int
     size: int
     recipients: int | None
     requests: int
+    distinct: bool = False
 
 
 class _Chunk:
@@ -62,6 +64,7 @@ class _Chunk:
         self.items: list[Item] = []
         self.size = 0
         self.recipients = 0
+        self.addresses: set[str] = set()
 
     def has_room(self, item: Item, caps: Caps) -> bool:
         """Whether one more message fits."""
@@ -70,6 +73,7 @@ class _Chunk:
             len(self.items) < caps.items
             and self.size + len(item.body) + 1 <= caps.size
             and (caps.recipients is None or everybody <= caps.recipients)
+            and not (caps.distinct and self.addresses.intersection(_addresses(item)))
         )
 
     def add(self, place: int, item: Item) -> None:
@@ -78,6 +82,11 @@ class _Chunk:
         self.items.append(item)
         self.size += len(item.body) + 1
         self.recipients += len(item.envelope.rcpt_to)
+        self.addresses.update(_addresses(item))
+
+
+def _addresses(item: Item) -> list[str]:
+    return [path.addr_spec.lower() for path in item.envelope.rcpt_to]
 
 
 class Wave:

@@ -64,6 +64,7 @@ class ApiStream:
             size=transport.batch_bytes,
             recipients=transport.batch_recipients,
             requests=connections,
+            distinct=transport.batch_distinct,
         )
         wave = Wave(caps, self._edge.now())
         async for message in messages:
