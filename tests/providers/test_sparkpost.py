@@ -11,7 +11,7 @@ import pytest
 from tests.http_server import Answer
 from tests.providers.kit import ProviderContract, Row
 
-from mailkit import Attachment, Template
+from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import MessageError, UnsupportedFeatureError
 from mailkit.providers import SparkPost
@@ -52,6 +52,14 @@ class TestSparkPost(ProviderContract):
         """SparkPost answers one id for all recipients."""
         return _taken(len(request.json()["recipients"]), 0)
 
+    def messages(self, request: Received) -> Sequence[Any]:
+        """What shows another To is another message."""
+        transmission = request.json()
+        groups: dict[str, list[Any]] = {}
+        for each in transmission["recipients"]:
+            groups.setdefault(each["address"]["header_to"], []).append(each)
+        return [{**transmission, "recipients": group} for group in groups.values()]
+
     def recipients(self, payload: Any) -> Sequence[str]:
         """Everybody is a recipient; what others see of them is in header_to and CC."""
         return [each["address"]["email"] for each in payload["recipients"]]
@@ -60,6 +68,10 @@ class TestSparkPost(ProviderContract):
         """What the header fields show, and the content."""
         shown = [each["address"]["header_to"] for each in payload["recipients"]]
         return json.dumps([shown, {**payload, "recipients": None}], ensure_ascii=False).encode()
+
+    def batched(self, number: int) -> Message:
+        """Recipients differ, contents do not."""
+        return self.make_message(to=f'"Number {number}." <user{number}@example.org>')
 
     def only(self) -> Any:
         """Return the one payload that was sent."""
@@ -195,3 +207,79 @@ class TestSparkPost(ProviderContract):
         message = self.make_message()
         request = SparkPost().build_request(message, Envelope.from_message(message))
         assert SparkPost().authorize(request, None, datetime.now(UTC)) is request
+
+    def outcomes(self, *messages: Message, answer: Answer | None = None) -> list[Any]:
+        """Send messages in a stream, in as few requests as can be; return what became of each."""
+        self.answer = answer
+        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
+            return list(mailer.send_many(messages, connections=1))
+
+    def test_a_transmission_for_several_messages(self) -> None:
+        """Each recipient has what is its own message's, sees nobody else, and inherits nothing."""
+        template: dict[str, Any] = {"subject": None, "text": None}
+        one = self.make_message(
+            template=Template("welcome", {"name": "Bob"}), metadata={"user": "7"}, tags=["a"], **template
+        )
+        two = self.make_message(
+            to=["Eve <eve@example.net>", "fay@example.net"],
+            bcc="archive@example.net",
+            template=Template("welcome"),
+            return_path="bounces@example.com",
+            **template,
+        )
+        outcomes = self.outcomes(one, two)
+        assert [outcome.receipt.provider_id for outcome in outcomes] == ["11668787484950529"] * 2
+        payload = self.only()
+        to = "Eve <eve@example.net>, fay@example.net"
+        assert payload.pop("recipients") == [
+            {
+                "address": {"email": "bob@example.org", "header_to": "bob@example.org"},
+                "tags": ["a"],
+                "metadata": {"user": "7"},
+                "substitution_data": {"name": "Bob"},
+            },
+            *[
+                {"address": {"email": email, "header_to": to}, "return_path": "bounces@example.com"}
+                for email in ("eve@example.net", "fay@example.net", "archive@example.net")
+            ],
+        ]
+        author = {"email": "ada@example.com", "name": "Ada Lovelace"}
+        assert payload == {"content": {"template_id": "welcome"}, "override": {"from": author}}
+
+    @pytest.mark.parametrize(
+        ("changes", "alone"),
+        [
+            ({"subject": "Other"}, False),
+            ({"text": "Other"}, False),
+            ({"html": "Other"}, False),
+            ({"amp": "Other"}, False),
+            ({"headers": {"X-A": "1"}}, False),
+            ({"from_": "eve@example.com"}, False),
+            ({"reply_to": "eve@example.com"}, False),
+            ({"track_opens": True}, False),
+            ({"track_clicks": True}, False),
+            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
+            ({"template": Template("welcome"), "subject": None, "text": None}, False),
+            ({"options": {"sparkpost": {"campaign_id": "c"}}}, False),
+            ({"options": {"sparkpost": {"metadata": {"a": "b"}}}}, True),
+            ({"cc": "cleo@example.org"}, True),
+            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
+            ({"to": "BOB@example.org"}, True),  # a second message to Bob
+        ],
+    )
+    def test_what_cannot_share_a_transmission(self, changes: dict[str, Any], *, alone: bool) -> None:
+        """Messages with another content or setting are not in one transmission, nor is what only one can say."""
+        other = self.make_message(**{"to": "dan@example.org", **changes})
+        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
+        assert len(self._server.requests) == 2
+        self._server.requests.clear()
+        last = other.evolve(to="BOB@example.org" if "to" not in changes else "bob@example.org")
+        assert all(outcome.ok for outcome in self.outcomes(other, last))
+        assert len(self._server.requests) == (2 if alone else 1)
+
+    @pytest.mark.parametrize(("taken", "outcome"), [((0, 2), "rejected"), ((1, 1), "unknown")])
+    def test_who_is_refused_is_not_said(self, taken: tuple[int, int], outcome: str) -> None:
+        """Where nobody is taken, all messages are rejected; where somebody is, nobody knows who."""
+        outcomes = self.outcomes(self.batched(1), self.batched(2), answer=_taken(*taken))
+        assert [each.error.outcome for each in outcomes] == [outcome] * 2
+        assert [each.error.message_id for each in outcomes] == [each.message.message_id for each in outcomes]
