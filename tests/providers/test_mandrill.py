@@ -10,7 +10,7 @@ import pytest
 from tests.http_server import Answer
 from tests.providers.kit import ProviderContract, Row
 
-from mailkit import Attachment, Template
+from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import MessageError
 from mailkit.providers import Mandrill
@@ -53,6 +53,18 @@ class TestMandrill(ProviderContract):
     def success(self, request: Received) -> Answer:
         """Mandrill answers a result for each recipient."""
         return Answer(200, [_result(each, "sent") for each in self.recipients(request.json())])
+
+    def messages(self, request: Received) -> Sequence[Any]:
+        """Where recipients see only themselves, each gets a message."""
+        payload = request.json()
+        described = payload["message"]
+        if described["preserve_recipients"]:
+            return [payload]
+        return [{**payload, "message": {**described, "to": [each]}} for each in described["to"]]
+
+    def batched(self, number: int) -> Message:
+        """Recipients differ, contents do not."""
+        return self.make_message(to=f'"Number {number}." <user{number}@example.org>')
 
     def recipients(self, payload: Any) -> Sequence[str]:
         """Everybody is in one list, each with a type."""
@@ -167,3 +179,92 @@ class TestMandrill(ProviderContract):
         request = Mandrill().build_request(message, Envelope.from_message(message))
         assert Mandrill().authorize(request, None, datetime.now(UTC)) is request
         assert "key" not in json.loads(request.body or b"")
+
+    def outcomes(self, *messages: Message, answer: Answer | None = None) -> list[Any]:
+        """Send messages in a stream, in as few requests as can be; return what became of each."""
+        self.answer = answer
+        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
+            return list(mailer.send_many(messages, connections=1))
+
+    def test_a_request_for_several_messages(self) -> None:
+        """Each recipient has its own data and metadata, and sees nobody else."""
+        template: dict[str, Any] = {"subject": None, "text": None}
+        one = self.make_message(template=Template("welcome", {"name": "Bob"}), metadata={"user": "7"}, **template)
+        two = self.make_message(to="Eve <eve@example.net>", template=Template("welcome", {"name": "Eve"}), **template)
+        three = self.make_message(to="fay@example.net", template=Template("welcome"), **template)
+        outcomes = self.outcomes(one, two, three)
+        ids = [outcome.receipt.provider_id for outcome in outcomes]
+        assert ids == ["id-bob@example.org", "id-eve@example.net", "id-fay@example.net"]
+        assert self._server.requests[0].path == "/api/1.3/messages/send-template.json"
+        assert self.only() == {
+            "key": self.key,
+            "template_name": "welcome",
+            "template_content": [],
+            "message": {
+                "from_email": "ada@example.com",
+                "from_name": "Ada Lovelace",
+                "to": [
+                    {"email": "bob@example.org", "type": "to"},
+                    {"email": "eve@example.net", "type": "to", "name": "Eve"},
+                    {"email": "fay@example.net", "type": "to"},
+                ],
+                "preserve_recipients": False,
+                "merge": True,
+                "merge_vars": [
+                    {"rcpt": "bob@example.org", "vars": [{"name": "name", "content": "Bob"}]},
+                    {"rcpt": "eve@example.net", "vars": [{"name": "name", "content": "Eve"}]},
+                ],
+                "recipient_metadata": [{"rcpt": "bob@example.org", "values": {"user": "7"}}],
+            },
+        }
+
+    @pytest.mark.parametrize(
+        ("changes", "alone"),
+        [
+            ({"subject": "Other"}, False),
+            ({"text": "Other"}, False),
+            ({"html": "Other"}, False),
+            ({"headers": {"X-A": "1"}}, False),
+            ({"from_": "eve@example.com"}, False),
+            ({"reply_to": "eve@example.com"}, False),
+            ({"tags": ["a"]}, False),
+            ({"track_opens": True}, False),
+            ({"track_clicks": True}, False),
+            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
+            ({"template": Template("welcome"), "subject": None, "text": None}, False),
+            ({"options": {"mandrill": {"ip_pool": "news"}}}, False),
+            ({"options": {"mandrill": {"message": {"subaccount": "s"}}}}, False),
+            ({"options": {"mandrill": {"message": {"metadata": {"a": "b"}}}}}, True),
+            ({"cc": "cleo@example.org"}, True),
+            ({"bcc": "cleo@example.org"}, True),
+            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
+            ({"to": "BOB@example.org"}, True),  # a second message to Bob
+        ],
+    )
+    def test_what_cannot_share_a_request(self, changes: dict[str, Any], *, alone: bool) -> None:
+        """Messages with another content or setting are not in one request, nor is what only one can say."""
+        other = self.make_message(**{"to": "dan@example.org", **changes})
+        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
+        assert len(self._server.requests) == 2
+        self._server.requests.clear()
+        last = other.evolve(to="BOB@example.org" if "to" not in changes else "bob@example.org")
+        assert all(outcome.ok for outcome in self.outcomes(other, last))
+        assert len(self._server.requests) == (2 if alone else 1)
+
+    def test_each_message_has_its_result(self) -> None:
+        """Results are the recipients', in any order and case; whom the answer does not name is in doubt."""
+        messages = [self.batched(number) for number in range(4)]
+        results = [
+            _result("user2@example.org", "invalid"),
+            _result("USER1@example.org", "rejected", "hard-bounce"),
+            _result("user0@example.org", "queued"),
+        ]
+        outcomes = self.outcomes(*messages, answer=Answer(200, results))
+        assert outcomes[0].receipt.provider_id == "id-user0@example.org"
+        errors = [each.error for each in outcomes[1:]]
+        assert [error.outcome for error in errors] == ["rejected", "rejected", "unknown"]
+        assert [error.recipients[0].address for error in errors] == [
+            f"user{number}@example.org" for number in (1, 2, 3)
+        ]
+        assert errors[0].recipients[0].text == "hard-bounce"
+        assert [each.error.message_id for each in outcomes[1:]] == [each.message.message_id for each in outcomes[1:]]
