@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mailkit import Attachment, Message
 from mailkit.envelope import Envelope
-from mailkit.providers import Brevo, MailerSend, Mailjet, SendGrid
+from mailkit.providers import Brevo, Cloudflare, MailerSend, Mailjet, SendGrid
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ CAPTURED: Final[Mapping[str, Captured]] = {
     "mailjet": Captured(
         Mailjet("k", secret="s"),
         {**_SMALL, "from_": "a@example.com", "to": "b@example.com", "html": None, "tags": ()},
+        {},
+    ),
+    "cloudflare": Captured(
+        Cloudflare("t", account_id="acc"),
+        {"to": "b@example.com", "cc": (), "bcc": (), "tags": (), "metadata": {}},
         {},
     ),
     "brevo": Captured(

@@ -17,15 +17,19 @@ from mailkit.providers import (
     SES,
     AokSend,
     Brevo,
+    Cloudflare,
+    Gmail,
     Lettermint,
     MailerSend,
     Mailgun,
     Mailjet,
     Mailtrap,
     Mandrill,
+    MicrosoftGraph,
     Postal,
     Postmark,
     Resend,
+    Scaleway,
     SendGrid,
     SparkPost,
 )
@@ -70,6 +74,19 @@ def _openapi(path: str, media_type: str = "application/json") -> tuple[str | int
 def _aoksend_key_comes_later(document: Any) -> None:
     """aoksend_send_email.schema.json has the key in the form, where only ``authorize`` puts it."""
     document["required"].remove("app_key")
+
+
+def _gmail_models_are_schemas(document: Any) -> None:
+    """gmail.json is a discovery document: its references are bare names, and its models have no place of their own."""
+
+    def point(schema: Any) -> None:
+        for each in schema if isinstance(schema, list) else schema.values() if isinstance(schema, dict) else ():
+            point(each)
+        if isinstance(schema, dict) and "$ref" in schema:
+            schema["$ref"] = f"#/$defs/{schema['$ref']}"
+
+    document["$defs"] = document.pop("schemas")
+    point(document["$defs"])
 
 
 def _mailgun_is_open(document: Any) -> None:
@@ -166,6 +183,7 @@ _BREVO_MODEL: Final = Contract("derived/brevo_send_transac_email.schema.json")
 _POSTMARK_MODEL: Final = Contract("derived/postmark_email.schema.json")
 _POSTMARK_PATCHES: Final = (_postmark_is_old, _postmark_wants_one_name_of_a_template)
 _SENDGRID: Final = Contract("sendgrid_mail_v3.json", _openapi("/v3/mail/send"), (_sendgrid_custom_args_are_an_object,))
+_SCALEWAY_EMAILS: Final = "/transactional-email/v1alpha1/regions/{region}/emails"
 _RESEND_PATCHES: Final = (_resend_template_has_a_subject,)
 
 
@@ -211,6 +229,31 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         Brevo("KEY"),
         {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
         unused={"template": "have numbers", "template-nested": "have numbers"},
+    ),
+    # Its send_raw has no contract: the SDK's three fields are in its own tests.
+    "cloudflare": Vendor(
+        Cloudflare("KEY", account_id="acc"),
+        {
+            "/accounts/acc/email/sending/send": [Contract("derived/cloudflare_email_send.schema.json")],
+            "/accounts/acc/email/sending/send_raw": [],
+        },
+    ),
+    "gmail": Vendor(
+        Gmail("KEY"),
+        {
+            "/gmail/v1/users/me/messages/send": [
+                Contract("gmail.json", ("$defs", "Message"), (_gmail_models_are_schemas,))
+            ]
+        },
+    ),
+    # MIME, which is the default, is base64 and has no schema; without copies all goes out as JSON.
+    "graph": Vendor(
+        MicrosoftGraph("KEY", save_to_sent_items=False),
+        {"/me/sendMail": [Contract("derived/msgraph_sendMail.schema.json")]},
+        unused={
+            **dict.fromkeys(("everything", "inline", "non-ascii"), "text beside html"),
+            "calendar": "a calendar part",
+        },
     ),
     "lettermint": Vendor(
         Lettermint("KEY"), {"/send": [_LETTERMINT], "/send/batch": []}, each={"/send/batch": ("", [_LETTERMINT])}
@@ -258,6 +301,10 @@ VENDORS: Final[Mapping[str, Vendor]] = {
             "/emails/batch": [Contract("resend.yaml", _openapi("/emails/batch"), _RESEND_PATCHES)],
         },
         unused={"template-nested": "text and numbers"},
+    ),
+    "scaleway": Vendor(
+        Scaleway("KEY", project_id="6170692e-7363-616c-6577-61792e636f6d"),
+        {"/emails": [Contract("scaleway_tem.yaml", _openapi(_SCALEWAY_EMAILS))]},
     ),
     "sendgrid": Vendor(SendGrid("KEY"), {"/v3/mail/send": [_SENDGRID]}),
     "ses": Vendor(

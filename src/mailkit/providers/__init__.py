@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
+    from mailkit.providers.cloudflare import Cloudflare
+    from mailkit.providers.gmail import Gmail
     from mailkit.providers.lettermint import Lettermint
     from mailkit.providers.mailersend import MailerSend
     from mailkit.providers.mailgun import Mailgun
     from mailkit.providers.mailjet import Mailjet
     from mailkit.providers.mailtrap import Mailtrap
     from mailkit.providers.mandrill import Mandrill
+    from mailkit.providers.microsoftgraph import MicrosoftGraph
     from mailkit.providers.postal import Postal
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
+    from mailkit.providers.scaleway import Scaleway
     from mailkit.providers.sendgrid import SendGrid
     from mailkit.providers.ses import SES
     from mailkit.providers.sparkpost import SparkPost
@@ -25,15 +29,19 @@ __all__ = [
     "SES",
     "AokSend",
     "Brevo",
+    "Cloudflare",
+    "Gmail",
     "Lettermint",
     "MailerSend",
     "Mailgun",
     "Mailjet",
     "Mailtrap",
     "Mandrill",
+    "MicrosoftGraph",
     "Postal",
     "Postmark",
     "Resend",
+    "Scaleway",
     "SendGrid",
     "SparkPost",
 ]
