@@ -50,6 +50,15 @@ _OURS: Final = {
 }
 
 
+# The rows of mailkit.relays, which is imported when one of them is used.
+_RELAYS: Final = (
+    *("alibaba", "aoksend", "brevo", "cloudflare", "fastmail", "gmail", "lettermint", "mailersend", "mailgun"),
+    *("mailjet", "mailtrap", "mandrill", "microsoft365", "outlook", "postmark", "resend", "scaleway", "sendcloud"),
+    *("sendgrid", "ses", "sparkpost", "tencent"),
+)
+_OURS.update({f"{name}+smtp": "mailkit.relays.transport:RelayURL" for name in _RELAYS})
+
+
 class FromURL(Protocol):
     """A class that makes a transport from a URL."""
 

@@ -142,10 +142,7 @@ def _not_authenticated(conversation: Conversation, login: Login, mechanism: Mech
     if refusal.is_transient:
         msg = f"the server cannot check credentials now ({refusal}{detail}); try again later"
         return TransientError(msg, outcome="not_sent", reply=refusal)
-    msg = (
-        f"the server refused the credentials of {login.username or 'the Kerberos ticket'!r} ({refusal}{detail}): "
-        "check user name, password or token"
-    )
+    msg = f"the server refused the credentials of {login.who} ({refusal}{detail}): check user name, password or token"
     return AuthenticationError(msg, reply=refusal)
 
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
 from mailkit.smtp.mechanism_names import WITH_TOKEN, check_installed
-from mailkit.smtp.mechanisms import Credentials
+from mailkit.smtp.mechanisms import Credentials, shown_name
 
 if TYPE_CHECKING:
     from mailkit.edge import Edge
@@ -56,6 +56,14 @@ class Login:
 
     def _given(self, token: Secret | None) -> Credentials:
         return Credentials(self.username, password=self.password, token=token, ticket=self.mechanism == "GSSAPI")
+
+    def __repr__(self) -> str:
+        return f"Login(username={self.who}, mechanism={self.mechanism!r})"
+
+    @property
+    def who(self) -> str:
+        """What to call whoever logs in, in an error."""
+        return shown_name(self.username, self.password) if self.username else "the Kerberos ticket"
 
     @property
     def is_renewable(self) -> bool:

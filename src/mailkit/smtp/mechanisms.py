@@ -15,7 +15,7 @@ from mailkit.errors import ConfigurationError, ProtocolError
 from mailkit.redaction import printable
 from mailkit.secret import Secret
 
-__all__ = ["CramMD5", "Credentials", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2"]
+__all__ = ["CramMD5", "Credentials", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2", "shown_name"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!-~]+")  # wider than RFC 6750 §2.1; spaces and controls would start something new
@@ -27,13 +27,18 @@ def _secret(value: str | Secret | None) -> Secret | None:
     return None if value is None else Secret.coerce(value)
 
 
+def shown_name(username: str, password: Secret | None) -> str:
+    """Return what to call whoever logs in: some relays take one key as user name and password."""
+    return "the key" if password is not None and password.reveal() == username else repr(username)
+
+
 @frozen
 class Credentials:
     """Who logs in, and with what.
 
     Example:
         >>> Credentials("ann@example.com", password="hunter2")
-        Credentials(username='ann@example.com', password=Secret('***'), token=None)
+        Credentials('ann@example.com', password=Secret('***'), token=None)
 
     Args:
         username: The authentication identity.
@@ -50,6 +55,10 @@ class Credentials:
     password: Secret | None = field(default=None, converter=_secret, kw_only=True)
     token: Secret | None = field(default=None, converter=_secret, kw_only=True)
     ticket: bool = field(default=False, kw_only=True, repr=False)
+
+    def __repr__(self) -> str:
+        who = shown_name(self.username, self.password)
+        return f"Credentials({who}, password={self.password!r}, token={self.token!r})"
 
     def __attrs_post_init__(self) -> None:
         if self.password is None and self.token is None and not self.ticket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from attrs import evolve, field, fields, frozen
 
@@ -22,7 +22,7 @@ from mailkit.transport import Capabilities
 from mailkit.transport_url import rate, seconds, switch, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mailkit.edge import Edge
     from mailkit.edge.records import NameServers
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.options import Protocol, Recipients, Security
     from mailkit.transport_url import TransportURL
 
-__all__ = ["SMTP"]
+__all__ = ["PARAMETERS", "SMTP"]
 
 SUBMISSION = 587  # RFC 6409 §3.1
 SUBMISSIONS = 465  # RFC 8314 §3.3: implicit TLS
@@ -64,6 +64,31 @@ def _proxy(value: str | Proxy | None) -> Proxy | Literal["environment"] | None:
 def _listed(text: str) -> tuple[str, ...] | str:
     """Read one, or several with commas between them."""
     return tuple(text.split(",")) if "," in text else text
+
+
+PARAMETERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "mechanism": str.upper,
+    "tls": str,
+    "ca_file": str,
+    "certificate": str,
+    "key": str,
+    "server_hostname": str,
+    "ehlo_name": str,
+    "source_address": _listed,
+    "proxy": str,
+    "discover": str,
+    "recipients": str,
+    "pipelining": switch,
+    "chunking": switch,
+    "timeout": seconds,
+    "max_connections": whole,
+    "max_messages": whole,
+    "max_age": seconds,
+    "idle_timeout": seconds,
+    "messages_per_second": rate,
+    "recipients_per_second": rate,
+}
+"""What a URL may set, and what reads it."""
 
 
 def _name(value: str | None) -> str | None:
@@ -131,7 +156,7 @@ class SMTP:
     port: int | None = field(default=None, kw_only=True)
     protocol: Protocol = field(default="smtp", kw_only=True)
     unix_path: Path | None = field(default=None, converter=_path, kw_only=True)
-    username: str | None = field(default=None, kw_only=True)
+    username: str | None = field(default=None, kw_only=True, repr=False)  # some relays take the key as both
     password: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
     token: Secret | TokenSource | None = field(default=None, converter=_token, kw_only=True, repr=False)
     mechanism: MechanismName | None = field(default=None, kw_only=True)
@@ -199,28 +224,7 @@ class SMTP:
         if not url.host and unix_path is None:
             msg = f'{url.scheme}:// needs a host, as in "{url.scheme}://mail.example.com"'
             raise ConfigurationError(msg)
-        given = url.parameters(
-            mechanism=str.upper,
-            tls=str,
-            ca_file=str,
-            certificate=str,
-            key=str,
-            server_hostname=str,
-            ehlo_name=str,
-            source_address=_listed,
-            proxy=str,
-            discover=str,
-            recipients=str,
-            pipelining=switch,
-            chunking=switch,
-            timeout=seconds,
-            max_connections=whole,
-            max_messages=whole,
-            max_age=seconds,
-            idle_timeout=seconds,
-            messages_per_second=rate,
-            recipients_per_second=rate,
-        )
+        given = url.parameters(**PARAMETERS)
         if url.scheme == "smtps":
             if "tls" in given:
                 msg = "smtps:// means implicit TLS: leave tls= out, or use smtp://"
