@@ -1,0 +1,171 @@
+"""Mail in a Flask application: configured as the application is, recorded in its tests, rendered by its templates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from blinker import Namespace
+from flask import has_app_context, render_template
+from flask.globals import app_ctx
+
+from mailkit.errors import ConfigurationError
+from mailkit.integrations.flask_config import MailConfig
+from mailkit.integrations.flask_mailers import NO_APPLICATION, AppMailers
+from mailkit.integrations.templates import Bodies, has_template
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from contextlib import AbstractContextManager
+
+    from flask import Flask
+
+    from mailkit.mailer import AsyncMailer, Mailer
+    from mailkit.message import Message
+    from mailkit.receipt import Outcome, Receipt
+    from mailkit.testing import Mailbox
+
+__all__ = ["Bodies", "Mail", "message_sent"]
+
+message_sent: Final = Namespace().signal("mailkit-message-sent")
+"""Is sent after a message was accepted, by the application, with ``message`` and ``receipt``; also when sending is
+suppressed."""
+
+
+class Mail:
+    """The extension: ``mail = Mail(app)``, or ``mail = Mail()`` and ``mail.init_app(app)`` in a factory.
+
+    Settings are read from the application's configuration: ``MAILKIT_URL``, or the keys of Flask-Mail and
+    Flask-Mailman (``MAIL_SERVER``, ``MAIL_PORT``, ``MAIL_USE_TLS``, ``MAIL_DEFAULT_SENDER`` and so on).
+    ``MAIL_SUPPRESS_SEND``, by default whatever ``TESTING`` is, lets every message be checked and none be sent.
+
+    Example:
+        >>> from flask import Flask
+        >>> from mailkit import Message
+        >>> app = Flask("shop")
+        >>> app.config.update(MAILKIT_URL="memory://", MAIL_DEFAULT_SENDER="shop@example.com")
+        >>> mail = Mail(app)
+        >>> with mail.record_messages() as outbox:
+        ...     receipt = mail.send(Message(to="bob@example.org", subject="Hello", text="Hi Bob"))
+        >>> outbox[0].subject
+        'Hello'
+
+    Args:
+        app: The application, where there is one already.
+
+    Raises:
+        ConfigurationError: A setting of the application cannot be right.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self._app = app
+        self._has_awaited = False
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read an application's settings; nothing is connected to.
+
+        Raises:
+            ConfigurationError: One of them cannot be right.
+        """
+        app.extensions["mailkit"] = AppMailers(app.config, MailConfig.read(app.config))
+
+    @property
+    def mailer(self) -> Mailer:
+        """The current application's mailer, one for all of its threads.
+
+        Raises:
+            ConfigurationError: There is no application, or it does not say how to send.
+        """
+        return self._mailers().in_force[1]
+
+    @property
+    def async_mailer(self) -> AsyncMailer:
+        """The current application's mailer for async views.
+
+        Raises:
+            ConfigurationError: There is no application, or it does not say how to send.
+        """
+        self._has_awaited = True
+        return self._mailers().in_force[0]
+
+    def send(self, message: Message) -> Receipt:
+        """Send one message; see :meth:`mailkit.Mailer.send`.
+
+        Raises:
+            MessageError: It cannot be sent.
+            DeliveryError: No recipient was accepted.
+        """
+        receipt = self.mailer.send(message)
+        message_sent.send(self._current(), message=message, receipt=receipt)
+        return receipt
+
+    async def send_async(self, message: Message) -> Receipt:
+        """Send one message from an async view; see :meth:`send`.
+
+        Raises:
+            MessageError: It cannot be sent.
+            DeliveryError: No recipient was accepted.
+        """
+        receipt = await self.async_mailer.send(message)
+        message_sent.send(self._current(), message=message, receipt=receipt)
+        return receipt
+
+    def send_many(self, messages: Iterable[Message], *, connections: int = 1) -> Generator[Outcome, None, None]:
+        """Send a stream of messages; yield one outcome for each. See :meth:`mailkit.Mailer.send_many`."""
+        app = self._current()
+        for outcome in self.mailer.send_many(messages, connections=connections):
+            if outcome.receipt is not None:
+                message_sent.send(app, message=outcome.message, receipt=outcome.receipt)
+            yield outcome
+
+    def render(self, template: str, /, **context: Any) -> Bodies:
+        """Render ``TEMPLATE.txt`` and ``TEMPLATE.html``, or the one of them that there is, for ``Message(…)``.
+
+        ``Message(to=user.email, subject="Welcome", **mail.render("mail/welcome", user=user))``
+
+        Args:
+            template: The templates' name, without its ending.
+            context: What the templates are given.
+
+        Raises:
+            ConfigurationError: There is neither.
+        """
+        bodies = Bodies()
+        text, html = f"{template}.txt", f"{template}.html"
+        environment = self._current().jinja_env
+        if has_template(environment, text):
+            bodies["text"] = render_template(text, **context)
+        if has_template(environment, html):
+            bodies["html"] = render_template(html, **context)
+        if not bodies:
+            msg = f"there is neither a template {text!r} nor {html!r}"
+            raise ConfigurationError(msg)
+        return bodies
+
+    def record_messages(self) -> AbstractContextManager[Mailbox]:
+        """Keep what the application sends in this block, and send none of it: for tests.
+
+        Returns:
+            A context manager; what it gives is the messages, in order (:class:`mailkit.testing.Mailbox`).
+        """
+        return self._mailers().recording()
+
+    def close(self) -> None:
+        """Give up the application's connections: before a process ends that leaves nothing behind, and in tests."""
+        asynchronous = self._mailers().close_blocking()
+        if self._has_awaited:
+            self._current().ensure_sync(asynchronous.close)()
+
+    def _current(self) -> Flask:
+        # The application of the request comes first: one extension may serve several.
+        app = app_ctx.app if has_app_context() else self._app
+        if app is None:
+            raise ConfigurationError(NO_APPLICATION)
+        return app
+
+    def _mailers(self) -> AppMailers:
+        mailers: AppMailers | None = self._current().extensions.get("mailkit")
+        if mailers is None:
+            raise ConfigurationError(NO_APPLICATION)
+        return mailers

@@ -1,0 +1,55 @@
+"""The mailers of one Flask or Quart application, which sends nothing where its configuration says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mailkit.errors import ConfigurationError
+from mailkit.integrations.mailers import Mailers
+from mailkit.local import NullTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailkit.integrations.flask_config import MailConfig
+    from mailkit.integrations.mailers import Pair
+
+__all__ = ["NO_APPLICATION", "AppMailers"]
+
+NO_APPLICATION: Final = (
+    "mail is sent by an application: call init_app(app), and send inside of a request or of app.app_context()"
+)
+
+
+class AppMailers(Mailers):
+    """What one Flask or Quart application sends with.
+
+    Args:
+        settings: The application's configuration, as it is at the time of sending.
+        config: What it said about mail at the start.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], config: MailConfig) -> None:
+        super().__init__(config.transport or NullTransport(), defaults=config.defaults, timeout=config.timeout)
+        self._settings = settings
+        self._is_configured = config.transport is not None
+        self._silent = self.pair(NullTransport())
+
+    @property
+    def in_force(self) -> Pair:
+        """The mailers to send with now.
+
+        Raises:
+            ConfigurationError: The application does not say how to send.
+        """
+        if self._recorders:
+            return self._recorders[-1]
+        if self._settings.get("MAIL_SUPPRESS_SEND", self._settings.get("TESTING")):
+            return self._silent
+        if not self._is_configured:
+            msg = (
+                "this application does not say how to send mail: set MAILKIT_URL in its configuration to a URL such "
+                'as "smtp://user:password@mail.example.com", or MAIL_SERVER to a host'
+            )
+            raise ConfigurationError(msg)
+        return self._real
