@@ -15,16 +15,21 @@ from attrs import fields
 
 from mailkit.providers.base import ApiTransport
 from mailkit.registry import schemes, transport_class
+from mailkit.relays import RELAYS
 from mailkit.transport import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mailkit.relays import Relay
 
 __all__ = ["FOLDER", "pages", "providers"]
 
 FOLDER: Final = Path(__file__).parent / "providers"
 _MANY: Final = 1_000_000
 _FEATURES: Final = tuple(attribute.name for attribute in fields(Capabilities))
+# Where a relay has another name than the API.
+_RELAYS_OF: Final = {"graph": ("microsoft365", "outlook"), "jmap": ("fastmail",)}
 _NOTE: Final = "<!-- Written by docs/provider_pages.py: change the provider's docstring instead. -->\n"
 
 
@@ -50,8 +55,8 @@ def _overview(found: list[type[ApiTransport]]) -> str:
         _NOTE,
         "# HTTP APIs\n",
         "What each provider's API can express. Anything else is refused before a request is made, with the feature's",
-        "name: nothing is dropped in silence. A number is the most that one message may have. Only an `idempotency_key`",
-        "is a hint, which nobody refuses: where its row says nothing, the key is not sent, and an unknown outcome",
+        "name: nothing is dropped in silence. A number is the most that one message may have. An `idempotency_key` is",
+        "only a hint, which nobody refuses: where its row says nothing, the key is not sent, and an unknown outcome",
         "[stays unknown](../explanation/outcomes.md#idempotency-keys).\n",
         f"| | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",
@@ -90,6 +95,9 @@ def _page(provider: type[ApiTransport]) -> str:
     if link:
         lines.append(f"The provider's own page: <{link[0]}>\n")
     lines += ["## Settings\n", *_settings(provider), "## What it can express\n", *_features(provider)]
+    relays = [RELAYS[name] for name in _RELAYS_OF.get(provider.name, (provider.name,)) if name in RELAYS]
+    if relays:
+        lines += ["## By SMTP\n", *(line for each in relays for line in _relay(each))]
     return "\n".join(lines)
 
 
@@ -139,6 +147,21 @@ def _features(provider: type[ApiTransport]) -> Iterator[str]:
         yield f"`send_many` puts up to {provider.batch_size} messages into one request.\n"
     else:
         yield "`send_many` makes one request for each message, as many at once as `connections` says.\n"
+
+
+def _relay(relay: Relay) -> Iterator[str]:
+    yield f"```text\n{relay.form}\n```\n"
+    (own, *_) = relay.hosts.values()
+    regions = [f"`{region}`: `{host}`" for region, host in relay.hosts.items() if region and "{" not in region]
+    others = f", or {', '.join(map(str, relay.ports[1:]))}" if relay.ports[1:] else ""
+    yield f"Whole messages through {', '.join(regions) or f'`{own}`'}, on port {relay.ports[0]}{others}."
+    yield {
+        "given": "Who logs in is a user name with its password.",
+        "fixed": f"Everybody logs in as `{relay.username}`, the key is the password.",
+        "any": "The key is the password, the user name may be anything.",
+        "key": "The key is user name and password; `ACCESS:SECRET` is possible, too.",
+    }[relay.names] + (" Of SES it may be the secret access key." if relay.name == "ses" else "")
+    yield f"Parameters are [those of SMTP](../reference/urls.md#smtp-relays). The provider's page: <{relay.source}>\n"
 
 
 if __name__ == "__main__":
