@@ -123,7 +123,7 @@ def run_test(request: pytest.FixtureRequest) -> Callable[[Callable[..., object]]
 _sybil = Sybil(
     parsers=[CodeBlockParser("python", run), links],
     path=str(ROOT),
-    setup=lambda namespace: namespace.update(PROJECT=ROOT),
+    setup=lambda namespace: namespace.update(PROJECT=ROOT, __name__="__main__"),
     patterns=["*.md", "**/*.md"],
     fixtures=["example_folder", "_nothing_leaves", "run_test"],
 )
