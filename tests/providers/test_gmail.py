@@ -117,7 +117,7 @@ class TestGmail(ProviderContract):
         assert metadata.get_payload() == '{"threadId":"7"}'
         assert media.get_content_type() == "message/rfc822"
         delimiter = f"\r\n--{request.headers['content-type'].partition('=')[2]}".encode()
-        mime = request.body.partition(b"Content-Type: message/rfc822\r\n\r\n")[2].partition(delimiter)[0]
+        mime = request.body.partition(b"\r\nContent-Transfer-Encoding: binary\r\n\r\n")[2].partition(delimiter)[0]
         assert recipients_of(mime) == ["bob@example.org", "archive@example.net"]
         assert [each.get_content_type() for each in message_from_bytes(without_bcc(mime)).walk()] == [
             "multipart/mixed",

@@ -52,6 +52,14 @@ def test_who_is_only_in_the_envelope_is_hidden() -> None:
     assert b"stranger" not in without_bcc(mime)
 
 
+@pytest.mark.parametrize("name", ["Resent-To", "resent-cc"])
+def test_fields_that_may_name_others_are_refused(name: str) -> None:
+    """Whom a resent message would go to is written down nowhere, so it goes to nobody."""
+    message = _MESSAGE.evolve(headers={name: "eve@example.net"})
+    with pytest.raises(MessageError, match=name):
+        mime_for(message, Envelope.from_message(message))
+
+
 def test_hosts_are_named_as_dns_knows_them() -> None:
     """A hidden recipient's host beyond ASCII is written as its A-label."""
     message = Message(from_="ada@example.com", to="bob@example.org", bcc="Jane <jane@faß.test>", text="Hi")

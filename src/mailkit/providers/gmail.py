@@ -134,7 +134,7 @@ def _related(metadata: bytes, mime: bytes) -> tuple[bytes, str]:
         metadata,
         b"\r\n",
         delimiter,
-        b"Content-Type: message/rfc822\r\n\r\n",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: binary\r\n\r\n",
         mime,
         f"\r\n--{boundary}--\r\n".encode(),
     ]

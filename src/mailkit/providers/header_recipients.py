@@ -37,8 +37,11 @@ def mime_for(message: Message, envelope: Envelope) -> bytes:
     After a partial failure the envelope holds who is left: the others are not named then, lest they get a second copy.
 
     Raises:
-        MessageError: Several hidden recipients and nobody else, or the message cannot be written.
+        MessageError: Several hidden recipients and nobody else, a field that may name others, or the message cannot be
+            written.
     """
+    for name, _ in message.headers:
+        _refuse_resent(name)
     to = addressed(message, envelope)
     if (to.to, to.cc) != (message.to, message.cc):
         message = message.evolve(to=to.to, cc=to.cc)
@@ -69,6 +72,14 @@ def _blind(hidden: Iterable[Address]) -> bytes:
     return mailboxes("Bcc", mailbox_list).encode("ascii") if mailbox_list else b""
 
 
+def _refuse_resent(name: str) -> None:
+    if name.lower() in {"resent-to", "resent-cc"}:
+        raise MessageError(
+            f"the provider delivers to whom the header names, and does not say what {name} is to it: leave that field "
+            "out"
+        )
+
+
 def _named(data: bytes) -> list[Address]:
     header = _UNFOLDED.sub(b"", data.partition(b"\r\n\r\n")[0])
     found: list[Address] = []
@@ -77,11 +88,7 @@ def _named(data: bytes) -> list[Address]:
         if naming is None:
             continue
         name = naming[1].decode("ascii")
-        if name.lower().startswith("resent-"):
-            raise MessageError(
-                f"the provider delivers prepared bytes to whom their header names, and does not say what {name} is to "
-                "it: remove that field"
-            )
+        _refuse_resent(name)
         try:
             text = naming[2].decode("ascii").replace("\t", " ")
         except UnicodeDecodeError:
