@@ -230,12 +230,11 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         {"/smtp/email": [Contract("brevo.yaml", _openapi("/smtp/email")), _BREVO_MODEL]},
         unused={"template": "have numbers", "template-nested": "have numbers"},
     ),
-    # Its send_raw has no contract: the SDK's three fields are in its own tests.
     "cloudflare": Vendor(
         Cloudflare("KEY", account_id="acc"),
         {
             "/accounts/acc/email/sending/send": [Contract("derived/cloudflare_email_send.schema.json")],
-            "/accounts/acc/email/sending/send_raw": [],
+            "/accounts/acc/email/sending/send_raw": [_own("cloudflare_send_raw")],
         },
     ),
     "gmail": Vendor(
