@@ -11,11 +11,12 @@ from tests.http_server import Answer
 from tests.providers.forms import form_of
 from tests.providers.kit import ProviderContract, Row
 
-from mailkit import Attachment, Message, Template
+from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.providers import Mailgun
 from mailkit.providers.multipart import File
+from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ class TestMailgun(ProviderContract):
     transport_class = Mailgun
     fields: ClassVar[Mapping[str, Any]] = {"domain": "mg.example.com"}
     url: ClassVar[str] = "{name}://KEY-dE4db33f@{host}?domain=mg.example.com"
+    batch_fields: ClassVar[Mapping[str, Any]] = {"recipient_variables": True}
     rows: ClassVar[Sequence[Row]] = [
         Row(Answer(401, b"Forbidden"), "AuthenticationError", cause="configuration"),
         Row(Answer(400, {"message": "to parameter is not a valid address"}), "RejectedError", "rejected"),
@@ -49,9 +51,19 @@ class TestMailgun(ProviderContract):
         return Answer(200, {"id": "<2026.1@mg.example.com>", "message": "Queued. Thank you."})
 
     def messages(self, request: Received) -> Sequence[Any]:
-        """A request is a form with one message."""
+        """A request is a form with one message; with recipient variables, with one for each recipient."""
+        form = self.form(request)
+        return [{**form, "to": [each]} for each in form["to"]] if "recipient-variables" in form else [form]
+
+    def form(self, request: Received) -> dict[str, Any]:
+        """Return the form in a request."""
         media_type = request.headers["content-type"]
-        return [form_of(request.body, media_type, several=_SEVERAL, as_json=("t:variables", "x_probe"))]
+        as_json = ("t:variables", "x_probe", "recipient-variables")
+        return form_of(request.body, media_type, several=_SEVERAL, as_json=as_json)
+
+    def batched(self, number: int) -> Message:
+        """Recipients differ, contents do not."""
+        return self.make_message(to=f'"Number {number}." <user{number}@example.org>')
 
     def recipients(self, payload: Any) -> Sequence[str]:
         """Each address is a field."""
@@ -182,3 +194,87 @@ class TestMailgun(ProviderContract):
         transport = Mailgun(domain="mg.example.com")
         request = transport.build_request(message, Envelope.from_message(message))
         assert transport.authorize(request, None, datetime.now(UTC)) is request
+
+    def outcomes(self, *messages: Message, batches: bool = True) -> list[Any]:
+        """Send messages in a stream, in as few requests as can be; return what became of each."""
+        with Mailer(self.make_transport(recipient_variables=batches), retry=RetryPolicy.none()) as mailer:
+            return list(mailer.send_many(messages, connections=1))
+
+    def test_recipient_variables(self) -> None:
+        """One form has all recipients, each with its values; it names no Message-ID, since they would all have it."""
+        one = self.make_message(metadata={"user": "7", "plan": "pro"}, tags=["a"])
+        two = self.make_message(to="Eve <eve@example.net>", metadata={"plan": "free", "user": "8"}, tags=["a"])
+        outcomes = self.outcomes(one, two)
+        assert [outcome.receipt.provider_id for outcome in outcomes] == ["2026.1@mg.example.com"] * 2
+        assert [outcome.receipt.message_id for outcome in outcomes] == [each.message.message_id for each in outcomes]
+        (request,) = self._server.requests
+        assert request.path == "/v3/mg.example.com/messages"
+        assert self.form(request) == {
+            "from": "Ada Lovelace <ada@example.com>",
+            "to": ["bob@example.org", "Eve <eve@example.net>"],
+            "subject": one.subject,
+            "text": one.text,
+            "o:tag": ["a"],
+            "v:plan": "%recipient.m0%",
+            "v:user": "%recipient.m1%",
+            "recipient-variables": {
+                "bob@example.org": {"m0": "pro", "m1": "7"},
+                "eve@example.net": {"m0": "free", "m1": "8"},
+            },
+        }
+
+    def test_batches_are_a_choice(self) -> None:
+        """Unless it was chosen, each message goes alone, with its own Message-ID."""
+        assert all(outcome.ok for outcome in self.outcomes(self.batched(1), self.batched(2), batches=False))
+        forms = [self.form(request) for request in self._server.requests]
+        assert len({form["h:Message-Id"] for form in forms}) == 2
+        url = f"mailgun://{self.key}@default?domain=mg.example.com&recipient-variables=on"
+        assert transport_from_url(url) == Mailgun(self.key, domain="mg.example.com", recipient_variables=True)
+
+    @pytest.mark.parametrize(
+        ("changes", "alone"),
+        [
+            ({"subject": "Other"}, False),
+            ({"text": "Other"}, False),
+            ({"html": "Other"}, False),
+            ({"amp": "Other"}, False),
+            ({"headers": {"X-A": "1"}}, False),
+            ({"from_": "eve@example.com"}, False),
+            ({"reply_to": "eve@example.com"}, False),
+            ({"tags": ["a"]}, False),
+            ({"metadata": {"user": "7"}}, False),
+            ({"track_opens": True}, False),
+            ({"track_clicks": True}, False),
+            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
+            ({"template": Template("welcome", {"a": "b"}), "subject": None, "text": None}, False),
+            ({"options": {"mailgun": {"o:dkim": "no"}}}, False),
+            ({"options": {"mailgun": {"V:user": "7"}}}, True),
+            ({"options": {"mailgun": {"h:Message-ID": "<1@example.com>"}}}, True),
+            ({"options": {"mailgun": {"recipient-variables": {}}}}, True),
+            ({"cc": "cleo@example.org"}, True),
+            ({"bcc": "cleo@example.org"}, True),
+            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
+            ({"calendar": "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"}, True),
+            ({"to": "BOB@example.org"}, True),  # a second message to Bob
+            ({"metadata": {"user": 'a"b'}}, True),
+            ({"metadata": {"user": "%recipient.m0%"}}, True),
+            ({"metadata": {"user": ""}}, True),
+            ({"metadata": {"%recipient%": "a"}}, True),
+            ({"subject": "Hello %recipient_name%"}, True),
+            ({"text": "%recipient.secret%"}, True),
+            ({"from_": '"%recipient.m0%" <ada@example.com>'}, True),
+            ({"to": '"%recipient.m0%" <dan@example.org>'}, True),
+            ({"headers": {"X-A": "%recipient.m0%"}}, True),
+            ({"template": Template("welcome", {"a": ["%recipient.b%"]}), "subject": None, "text": None}, True),
+            ({"options": {"mailgun": {"h:X-A": "%recipient.m0%"}}}, True),
+        ],
+    )
+    def test_what_cannot_share_a_request(self, changes: dict[str, Any], *, alone: bool) -> None:
+        """Messages with another content or setting are not in one request, nor is what would be filled in there."""
+        other = self.make_message(**{"to": "dan@example.org", **changes})
+        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
+        assert len(self._server.requests) == 2
+        self._server.requests.clear()
+        last = other.evolve(to="BOB@example.org" if changes.get("to") != "BOB@example.org" else "bob@example.org")
+        assert all(outcome.ok for outcome in self.outcomes(other, last))
+        assert len(self._server.requests) == (2 if alone else 1)

@@ -1,0 +1,81 @@
+"""Mailgun's batch sending: one content for up to 1,000 recipients, of whom each gets a copy of its own.
+
+https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/batch-sending
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from mailkit.providers.content import dump, header_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from mailkit.envelope import Envelope
+    from mailkit.message import Message
+    from mailkit.providers.base import Item
+
+__all__ = ["batch", "in_common"]
+
+# What begins a recipient variable. Without a batch there are none; in one, such a text would be filled in.
+_VARIABLE: Final = "%recipient"
+# Values are put into a JSON text at Mailgun; whether they are escaped there, no contract says.
+_VALUE: Final = re.compile(r"[ !#$'()*+,./0-9:;=?@A-Z^_a-z|~-]+")
+_OWN: Final = frozenset({"to", "cc", "bcc", "recipient-variables"})
+_MESSAGE_ID: Final = "h:message-id"
+
+
+def in_common(message: Message, envelope: Envelope, options: Mapping[str, Any]) -> Hashable | None:
+    """Return all that the messages of one batch share; None for a message that no batch sends as it would go alone.
+
+    Args:
+        message: The message.
+        envelope: Who gets it.
+        options: Its raw fields for Mailgun.
+    """
+    if len(envelope.rcpt_to) != 1 or message.attachments or not _is_shared(options):
+        return None
+    if not all(_VALUE.fullmatch(value) for value in message.metadata.values()):
+        return None
+    headers = tuple(header_pairs(message))
+    template = None if message.template is None else (str(message.template.id), dump(message.template.data).decode())
+    raw = dump(options).decode()
+    texts = (*_texts(message), raw, *(template or ()), *[value for _, value in headers])
+    if any(_VARIABLE in text for text in texts):
+        return None
+    content = (message.from_, message.reply_to, message.subject, message.text, message.html, message.amp, template)
+    settings = (headers, message.tags, message.track_opens, message.track_clicks, message.send_at, raw)
+    return (*content, *settings, *sorted(message.metadata))
+
+
+def batch(items: Sequence[Item]) -> dict[str, Any]:
+    """Return the form for several messages that have :func:`in_common` what it shares.
+
+    Without recipient variables, everybody would see everybody's address.
+    """
+    names = {name: f"m{place}" for place, name in enumerate(sorted(items[0].message.metadata))}
+    return {
+        **{name: value for name, value in items[0].payload.items() if name.lower() != _MESSAGE_ID},
+        "to": [mailbox for item in items for mailbox in item.payload["to"]],
+        **{f"v:{name}": f"{_VARIABLE}.{variable}%" for name, variable in names.items()},
+        "recipient-variables": {
+            item.envelope.rcpt_to[0].addr_spec: {
+                variable: item.message.metadata[name] for name, variable in names.items()
+            }
+            for item in items
+        },
+    }
+
+
+def _is_shared(options: Mapping[str, Any]) -> bool:
+    names = [name.lower() for name in options]
+    return _OWN.isdisjoint(names) and not any(name == _MESSAGE_ID or name.startswith("v:") for name in names)
+
+
+def _texts(message: Message) -> list[str]:
+    people = (message.from_, *message.reply_to, *message.to, *message.cc)
+    names = [each.name for each in people if each is not None]
+    texts = (message.subject, message.text, message.html, message.amp, *names, *message.tags, *message.metadata)
+    return [text for text in texts if text]
