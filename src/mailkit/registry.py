@@ -19,6 +19,7 @@ ENTRY_POINTS: Final = "mailkit.transports"
 """The entry-point group in which a package names its transports, as ``acme = "acme_mail:Acme"``."""
 
 _OURS: Final = {
+    "alibaba": "mailkit.providers.alibaba:Alibaba",
     "aoksend": "mailkit.providers.aoksend:AokSend",
     "brevo": "mailkit.providers.brevo:Brevo",
     "cloudflare": "mailkit.providers.cloudflare:Cloudflare",
@@ -41,12 +42,14 @@ _OURS: Final = {
     "postmark": "mailkit.providers.postmark:Postmark",
     "resend": "mailkit.providers.resend:Resend",
     "scaleway": "mailkit.providers.scaleway:Scaleway",
+    "sendcloud": "mailkit.providers.sendcloud:SendCloud",
     "sendgrid": "mailkit.providers.sendgrid:SendGrid",
     "sendmail": "mailkit.local:SendmailTransport",
     "ses": "mailkit.providers.ses:SES",
     "smtp": "mailkit.smtp.transport:SMTP",
     "smtps": "mailkit.smtp.transport:SMTP",
     "sparkpost": "mailkit.providers.sparkpost:SparkPost",
+    "tencent": "mailkit.providers.tencent:Tencent",
 }
 
 

@@ -84,6 +84,10 @@ KINDS: Final[Mapping[str, Callable[[Capabilities], Message]]] = {
 }
 
 
+def _message(vendor: Vendor, kind: str) -> Message:
+    return KINDS[kind](vendor.transport.capabilities).evolve(**vendor.fields.get(kind, {})).completed()
+
+
 def _payload(vendor: Vendor, request: Request) -> Any:
     return json.loads(request.body or b"null") if vendor.payload is None else vendor.payload(request)
 
@@ -115,7 +119,7 @@ def test_a_request_keeps_the_contract(name: str, kind: str, specs: Path) -> None
     """The request for one message validates; what the provider cannot do, it refuses by capability or as is noted."""
     vendor = VENDORS[name]
     transport = vendor.transport
-    message = KINDS[kind](transport.capabilities).completed()
+    message = _message(vendor, kind)
     envelope = Envelope.from_message(message)
     try:
         transport.capabilities.check(message, envelope, transport=str(transport))
@@ -137,7 +141,7 @@ def test_a_batch_keeps_the_contract(name: str, kind: str, specs: Path) -> None:
     transport = vendor.transport
     items: list[Item] = []
     for _ in range(3):
-        message = KINDS[kind](transport.capabilities).completed()
+        message = _message(vendor, kind)
         envelope = Envelope.from_message(message)
         try:
             transport.capabilities.check(message, envelope, transport=str(transport))

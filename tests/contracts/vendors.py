@@ -15,6 +15,7 @@ from tests.providers.forms import form_of
 from mailkit import Message, Template
 from mailkit.providers import (
     SES,
+    Alibaba,
     AokSend,
     Brevo,
     Cloudflare,
@@ -30,8 +31,10 @@ from mailkit.providers import (
     Postmark,
     Resend,
     Scaleway,
+    SendCloud,
     SendGrid,
     SparkPost,
+    Tencent,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class Vendor:
         unused: Kinds of messages that the provider refuses: by capability, or for a reason that is named here.
         payload: Takes the payload out of a request: JSON by default.
         plain: The simplest message that it takes, where that is not one with a text.
+        fields: By kind of message: what the provider wants otherwise in it.
     """
 
     transport: ApiTransport
@@ -65,6 +69,7 @@ class Vendor:
     unused: Mapping[str, str] = field(factory=dict, kw_only=True)
     payload: Callable[[Request], Any] | None = field(default=None, kw_only=True)
     plain: Message | None = field(default=None, kw_only=True)
+    fields: Mapping[str, Mapping[str, Any]] = field(factory=dict, kw_only=True)
 
 
 def _openapi(path: str, media_type: str = "application/json") -> tuple[str | int, ...]:
@@ -217,7 +222,30 @@ def _own(name: str) -> Contract:
 
 _LETTERMINT: Final = _own("lettermint_send")
 
+
+def _sendcloud_keys_come_later(document: Any) -> None:
+    """sendcloud_mail_*.schema.json have user and key in the form, where only ``authorize`` puts them."""
+    for name in ("apiUser", "apiKey"):
+        document["required"].remove(name)
+
+
+def _sendcloud_form(request: Request) -> dict[str, Any]:
+    """Return the form, files as texts."""
+    form = _form(request, several=("attachments",))
+    files = {"attachments": [each.content.decode("latin-1") for each in form.get("attachments", ())]}
+    return form | {name: texts for name, texts in files.items() if texts}
+
+
+_WITH_SUBJECT: Final = {kind: {"subject": "Hello"} for kind in ("template", "template-nested", "template-number")}
+
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "alibaba": Vendor(
+        Alibaba("KEY", secret="SECRET"),
+        {"/": [Contract("derived/alibaba_SingleSendMail.schema.json")]},
+        unused={"template-nested": "text and numbers"},
+        payload=_form,
+        fields={"everything": {"headers": {"X-User-Campaign": "q3"}}, **_WITH_SUBJECT},
+    ),
     "aoksend": Vendor(
         AokSend("KEY"),
         {"/send_email": [Contract("derived/aoksend_send_email.schema.json", patches=(_aoksend_key_comes_later,))]},
@@ -305,6 +333,17 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         Scaleway("KEY", project_id="6170692e-7363-616c-6577-61792e636f6d"),
         {"/emails": [Contract("scaleway_tem.yaml", _openapi(_SCALEWAY_EMAILS))]},
     ),
+    "sendcloud": Vendor(
+        SendCloud("KEY", secret="SECRET"),
+        {
+            f"/mail/{name}": [
+                Contract(f"derived/sendcloud_mail_{name}.schema.json", patches=(_sendcloud_keys_come_later,))
+            ]
+            for name in ("send", "sendtemplate")
+        },
+        unused={"template-nested": "text and numbers"},
+        payload=_sendcloud_form,
+    ),
     "sendgrid": Vendor(SendGrid("KEY"), {"/v3/mail/send": [_SENDGRID]}),
     "ses": Vendor(
         SES("KEY", secret="SECRET", region="eu-west-1"),
@@ -314,6 +353,12 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         },
     ),
     "sparkpost": Vendor(SparkPost("KEY"), {"/transmissions": [Contract("derived/sparkpost_transmission.schema.json")]}),
+    "tencent": Vendor(
+        Tencent("KEY", secret="SECRET"),
+        {"/": [Contract("derived/tencent_SendEmail.schema.json")]},
+        unused={"template": "have numbers", "template-nested": "text and numbers"},
+        fields=_WITH_SUBJECT,
+    ),
     "mandrill": Vendor(
         Mandrill("KEY"),
         {f"/messages/{name}.json": [_mandrill(f"/messages/{name}")] for name in ("send", "send-template")},

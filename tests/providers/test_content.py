@@ -18,6 +18,8 @@ from mailkit.providers.content import (
     dump,
     header_mapping,
     header_pairs,
+    headers_with_metadata,
+    joined,
     mailbox,
     mailboxes,
     merged,
@@ -68,6 +70,33 @@ def test_a_mapping_has_each_name_once() -> None:
     with pytest.raises(UnsupportedFeatureError) as caught:
         header_mapping(Message(headers=[("X-A", "1"), ("x-a", "2")]), _POSTMARK)
     assert (caught.value.feature, caught.value.transport) == ("headers", "postmark://default")
+
+
+def test_metadata_are_one_field() -> None:
+    """They are JSON in ASCII, beside the other fields; without any there is no such field."""
+    message = Message(headers={"X-A": "1"}, metadata={"k": "ü"})
+    assert headers_with_metadata(message, _POSTMARK, "X-Meta") == {"X-A": "1", "X-Meta": '{"k": "\\u00fc"}'}
+    assert headers_with_metadata(Message(headers={"x-meta": "1"}), _POSTMARK, "X-Meta") == {"x-meta": "1"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Message(headers={"x-meta": "1"}, metadata={"k": "v"}), Message(metadata={"k": "v" * 990})],
+    ids=["the field is taken", "too long"],
+)
+def test_metadata_that_fit_into_no_field_are_refused(message: Message) -> None:
+    """A field that the message has itself is not replaced, and no line is longer than RFC 5322 §2.1.1 lets it."""
+    with pytest.raises(MessageError):
+        headers_with_metadata(message, _POSTMARK, "X-Meta")
+
+
+def test_joined_addresses_are_as_many_as_before() -> None:
+    """An address that has the separator within quotes would be two, and is refused."""
+    addresses = [Address("ada@example.com", name="Ada"), Address('"a,b"@example.org')]
+    assert joined(addresses, ";") == 'ada@example.com;"a,b"@example.org'
+    assert joined([], ",") == ""
+    with pytest.raises(MessageError):
+        joined(addresses, ",")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.providers.forms import form_of
 
 from mailkit.errors import MessageError
-from mailkit.providers.multipart import File, form_fields, multipart
+from mailkit.providers.multipart import File, form_fields, multipart, with_fields
 
 _NAMES = st.text("abc:-é", min_size=1)
 
@@ -50,3 +50,14 @@ def test_what_no_form_can_hold_is_refused() -> None:
     """A value that is neither text, file nor JSON is a MessageError."""
     with pytest.raises(MessageError):
         form_fields({"x": object()})
+
+
+def test_fields_are_put_before_a_form() -> None:
+    """More fields come first, in either kind of form, and nothing of the others changes."""
+    fields = [("to", "bob@example.org"), ("file", File("a.bin", b"\0\r\n--", "image/png"))]
+    body, media_type = multipart(fields)
+    own = [("user", "ü&="), ("key", "a b")]
+    assert form_of(with_fields(body, media_type, own), media_type) == dict([*own, *fields])
+    urlencoded = "application/x-www-form-urlencoded"
+    assert form_of(with_fields(b"to=b", urlencoded, own), urlencoded) == dict([*own, ("to", "b")])
+    assert with_fields(b"", urlencoded, [("a", "b")]) == b"a=b"

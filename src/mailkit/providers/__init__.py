@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.providers.alibaba import Alibaba
     from mailkit.providers.aoksend import AokSend
     from mailkit.providers.brevo import Brevo
     from mailkit.providers.cloudflare import Cloudflare
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from mailkit.providers.postmark import Postmark
     from mailkit.providers.resend import Resend
     from mailkit.providers.scaleway import Scaleway
+    from mailkit.providers.sendcloud import SendCloud
     from mailkit.providers.sendgrid import SendGrid
     from mailkit.providers.ses import SES
     from mailkit.providers.sparkpost import SparkPost
+    from mailkit.providers.tencent import Tencent
 
 __all__ = [
     "SES",
+    "Alibaba",
     "AokSend",
     "Brevo",
     "Cloudflare",
@@ -42,8 +46,10 @@ __all__ = [
     "Postmark",
     "Resend",
     "Scaleway",
+    "SendCloud",
     "SendGrid",
     "SparkPost",
+    "Tencent",
 ]
 
 

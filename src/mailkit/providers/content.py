@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from mailkit.address_parser import is_phrase
@@ -25,6 +25,8 @@ __all__ = [
     "dump",
     "header_mapping",
     "header_pairs",
+    "headers_with_metadata",
+    "joined",
     "mailbox",
     "mailboxes",
     "merged",
@@ -32,6 +34,8 @@ __all__ = [
     "path_part",
     "refuse_beside_template",
 ]
+
+_LONGEST_LINE: Final = 998  # RFC 5322 §2.1.1
 
 
 def dump(payload: Any) -> bytes:
@@ -79,6 +83,27 @@ def header_mapping(message: Message, transport: ApiTransport) -> dict[str, str]:
             transport=str(transport),
         )
     return dict(found.values())
+
+
+def headers_with_metadata(message: Message, transport: ApiTransport, name: str) -> dict[str, str]:
+    """Return :func:`header_mapping` for a provider whose events carry back a header field: metadata go there, as JSON.
+
+    Args:
+        message: The message.
+        transport: The provider.
+        name: The field.
+
+    Raises:
+        MessageError: The message has that field itself, or its metadata are too long for one (RFC 5322 §2.1.1).
+    """
+    headers = header_mapping(message, transport)
+    if message.metadata:
+        if name.lower() in map(str.lower, headers):
+            raise MessageError(f"{transport} puts metadata into {name}: set that field or metadata, not both")
+        headers[name] = json.dumps(dict(message.metadata))
+        if len(headers[name]) > _LONGEST_LINE - len(name) - 2:
+            raise MessageError(f"the metadata are longer than the header field {name} may be: leave some out")
+    return headers
 
 
 def refuse_beside_template(message: Message, transport: ApiTransport, *names: str) -> None:
@@ -131,6 +156,19 @@ def named(address: Address) -> dict[str, str]:
 def mailboxes(addresses: Iterable[Address]) -> str:
     """Return several mailboxes in one text, with commas."""
     return ", ".join([mailbox(each) for each in addresses])
+
+
+def joined(addresses: Iterable[Address], separator: str) -> str:
+    """Return several addresses without names in one text, for a provider that splits it at a character.
+
+    Raises:
+        MessageError: An address has that character in its quoted local part, so that it would be taken for two.
+    """
+    texts = [each.addr_spec for each in addresses]
+    for text in texts:
+        if separator in text:
+            raise MessageError(f"the provider ends an address at {separator!r}, so it cannot be sent {text!r}")
+    return separator.join(texts)
 
 
 def base64_of(attachment: Attachment) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlencode
 
 from attrs import field, frozen
 
@@ -12,7 +13,7 @@ from mailkit.providers.content import dump
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["File", "form_fields", "multipart"]
+__all__ = ["File", "form_fields", "multipart", "with_fields"]
 
 # What browsers do (HTML, "Multipart form data"), and what servers undo: RFC 7578 §2 leaves the escapes open.
 _ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -76,6 +77,24 @@ def multipart(fields: Iterable[tuple[str, str | File]]) -> tuple[bytes, str]:
     delimiter = f"--{boundary}\r\n".encode()
     body = b"".join([delimiter + part + b"\r\n" for part in parts]) + f"--{boundary}--\r\n".encode()
     return body, f"multipart/form-data; boundary={boundary}"
+
+
+def with_fields(body: bytes, media_type: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return a form's octets with more fields before the others: for keys, which come last of all.
+
+    Example:
+        >>> with_fields(b"subject=Hello", "application/x-www-form-urlencoded", [("key", "a&b")])
+        b'key=a%26b&subject=Hello'
+
+    Args:
+        body: What :func:`multipart` returned, or a form of ``application/x-www-form-urlencoded``.
+        media_type: Its media type, with the boundary.
+        fields: Names and values; none of them a file.
+    """
+    _, is_multipart, boundary = media_type.partition("; boundary=")
+    if not is_multipart:
+        return b"&".join(filter(None, (urlencode(list(fields)).encode("ascii"), body)))
+    return b"".join([b"--%b\r\n%b\r\n" % (boundary.encode(), _part(*each)) for each in fields]) + body
 
 
 def _part(name: str, value: str | File) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mailkit.edge.http import Request
 
-__all__ = ["signature_headers"]
+__all__ = ["host_field", "signature_headers"]
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -51,7 +51,7 @@ def signature_headers(
     if session_token is not None:
         added["X-Amz-Security-Token"] = session_token
     url = urlsplit(request.url)
-    fields: dict[str, list[str]] = {"host": [_host(url)]}
+    fields: dict[str, list[str]] = {"host": [host_field(url)]}
     for name, value in (*request.headers, *((name, Secret.coerce(value)) for name, value in added.items())):
         fields.setdefault(name.lower(), []).append(" ".join(value.reveal().split()))
     names = ";".join(sorted(fields))
@@ -79,8 +79,8 @@ def signature_headers(
     return added
 
 
-def _host(url: SplitResult) -> str:
-    # As HTTP clients write it: in lower case, without the scheme's own port.
+def host_field(url: SplitResult) -> str:
+    """Return the Host field that HTTP clients make of a URL: in lower case, without the scheme's own port."""
     host = url.netloc.lower()
     return host.removesuffix(f":{url.port}") if url.port == _DEFAULT_PORTS.get(url.scheme) else host
 
