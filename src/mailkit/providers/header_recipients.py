@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["mime_for", "prepared_for"]
 
 _UNFOLDED: Final = re.compile(rb"\r\n(?=[ \t])")
-_NAMING: Final = re.compile(rb"((?:resent-)?(?:to|cc))[ \t]*:(.*)", re.IGNORECASE | re.DOTALL)
+_NAMING: Final = re.compile(rb"((?:resent-)?(?:to|cc)[ \t]*):(.*)", re.IGNORECASE | re.DOTALL)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def mime_for(message: Message, envelope: Envelope) -> bytes:
@@ -81,17 +82,32 @@ def _refuse_resent(name: str) -> None:
 
 
 def _named(data: bytes) -> list[Address]:
+    """Return whom To and Cc name, where no reader could read anybody else out of them."""
     header = _UNFOLDED.sub(b"", data.partition(b"\r\n\r\n")[0])
     found: list[Address] = []
+    seen: set[str] = set()
     for line in header.split(b"\r\n"):
         naming = _NAMING.fullmatch(line)
         if naming is None:
             continue
         name = naming[1].decode("ascii")
-        _refuse_resent(name)
-        try:
-            text = naming[2].decode("ascii").replace("\t", " ")
-        except UnicodeDecodeError:
-            raise MessageError(f"{name} is not ASCII: write names in it as encoded words (RFC 2047)") from None
-        found += parse_address_list(text, name, encoded=False)
+        _refuse_resent(name.rstrip())
+        text = naming[2].decode("utf-8", "replace").replace("\t", " ")
+        unquoted = _QUOTED.sub("", text)
+        has_odd_group = ":" in unquoted and "@" in unquoted
+        # The obsolete space before the colon, a second field of one name, and comments: each is overlooked somewhere.
+        if has_odd_group or "(" in unquoted or not text.isascii() or name.endswith((" ", "\t")) or name.lower() in seen:
+            raise _unclear(name)
+        seen.add(name.lower())
+        addresses = parse_address_list(text, name, encoded=False)
+        if unquoted.count("@") != len(addresses):
+            raise _unclear(name)  # a name that looks like an address, and that readers take for one
+        found += addresses
     return found
+
+
+def _unclear(name: str) -> MessageError:
+    return MessageError(
+        f"the provider delivers prepared bytes to whom their header names, and its {name.rstrip()} is no plain list of "
+        "addresses: write it once, without groups and comments, in ASCII, and names in double quotes"
+    )
