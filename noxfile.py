@@ -149,7 +149,7 @@ def contracts(session: nox.Session) -> None:
         if IN_CI:
             session.error(message)
         session.skip(message)
-    install(session, "test")
+    install(session, "contracts")
     session.env["MAILKIT_SHARED"] = str(shared)
     nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/contracts"])))
 
