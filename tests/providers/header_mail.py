@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.utils import getaddresses
 
 __all__ = ["recipients_of", "without_bcc"]
@@ -13,8 +13,8 @@ _BCC = re.compile(rb"\ABcc:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n")
 
 def recipients_of(mime: bytes) -> list[str]:
     """Return the addresses in To, Cc and Bcc, as the standard library reads them."""
-    message = message_from_bytes(mime, policy=policy.default)
-    values = [str(value) for name in ("To", "Cc", "Bcc") for value in message.get_all(name, [])]
+    message = message_from_bytes(mime)
+    values = [str(value).replace("\r\n", "") for name in ("To", "Cc", "Bcc") for value in message.get_all(name, [])]
     return [address for _, address in getaddresses(values)]
 
 

@@ -164,10 +164,10 @@ _TOKENS = (
 @given(st.lists(st.sampled_from(_TOKENS), min_size=1, max_size=7).map("".join))
 @settings(max_examples=300, deadline=None)
 def test_another_reader_finds_nobody_else(text: str) -> None:
-    """Whatever stands in the header of prepared bytes that are sent, the standard library reads the envelope in it."""
+    """Whatever stands in the header of prepared bytes that are sent, the standard library reads nobody else in it."""
     data = f"From: ada@example.com\r\nTo: {text}\r\n\r\nHi\r\n".encode()
     try:
         sent = prepared_for(data, Envelope("ada@example.com", ["bob@example.org", "archive@example.net"]))
     except MessageError:
         return
-    assert {each for each in recipients_of(sent) if "@" in each} == {"bob@example.org", "archive@example.net"}
+    assert {each for each in recipients_of(sent) if "@" in each} <= {"bob@example.org", "archive@example.net"}
