@@ -112,7 +112,7 @@ def _settings(provider: type[ApiTransport]) -> Iterator[str]:
     secret = ":SECRET" if provider.takes_secret else ""
     host = "HOST" if provider.needs_host else "default"
     yield f"```text\n{provider.name}://KEY{secret}@{host}\n```\n"
-    known = ["timeout", "tls", "ca-file", *(name.replace("_", "-") for name in provider.parameters)]
+    known = ["timeout", "tls", "ca-file", "proxy", *(name.replace("_", "-") for name in provider.parameters)]
     known += ["region"] * (len(provider.endpoints) > 1) + ["sandbox"] * provider.has_sandbox
     parameters = f"Parameters of the URL: {', '.join(f'`{name}`' for name in sorted(known))}."
     if provider.needs_host:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import frozen
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -72,10 +73,12 @@ class HTTPServer:
 
     Args:
         answer: Gets the request and returns the answer.
+        context: Its TLS, for https.
     """
 
-    def __init__(self, answer: Callable[[Received], Answer]) -> None:
+    def __init__(self, answer: Callable[[Received], Answer], *, context: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        self._context = context
         self.requests: list[Received] = []
         self.errors: list[BaseException] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -118,6 +121,9 @@ class HTTPServer:
     def _serve(self, conn: socket.socket, number: int) -> None:
         self._open.add(conn)
         try:
+            if self._context is not None:
+                conn = self._context.wrap_socket(conn, server_side=True)
+                self._open.add(conn)
             with conn, conn.makefile("rb") as reader:
                 while (received := _read(reader, number)) is not None:
                     with self._lock:

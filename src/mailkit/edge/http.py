@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -18,9 +18,11 @@ from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
-__all__ = ["Request", "Response"]
+    from mailkit.edge.base import Edge, Stream
+
+__all__ = ["Request", "Response", "Route"]
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a response's body: a batch of a thousand results is about a quarter of it."""
@@ -67,6 +69,16 @@ def _pairs(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(given)
 
 
+class Route(Protocol):
+    """A way to a host other than straight, such as a proxy. Hashable: requests that share one may share connections."""
+
+    def connect(self, edge: Edge, host: str, port: int, *, deadline: float) -> Coroutine[Any, Any, Stream]:
+        """Return a stream to `host` and `port`."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
 @frozen
 class Request:
     """An HTTP request. Its headers and body are never shown: keys are in them, and other people's mail.
@@ -82,6 +94,7 @@ class Request:
         body: The content, or None for none.
         tls: How to talk TLS with an ``https`` server: verified, by default with the system's authorities.
         max_body: The most bytes of the answer's body to keep, as they come and decompressed.
+        route: How to get to the host, where not directly.
 
     Raises:
         ConfigurationError: One of them cannot be part of a request; a header value with a line end, say.
@@ -93,6 +106,7 @@ class Request:
     body: bytes | None = field(default=None, kw_only=True, repr=False)
     tls: TLS = field(factory=TLS, kw_only=True, repr=False)
     max_body: int = field(default=MAX_BODY, kw_only=True, repr=False)
+    route: Route | None = field(default=None, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.method):

@@ -20,9 +20,10 @@ from mailkit.errors import ConnectError, DeliveryTimeout
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from mailkit.edge.base import Edge, Stream
+    from mailkit.edge.http import Route
 
 __all__ = ["BlockingBackend", "Shared", "TaskBackend"]
 
@@ -33,11 +34,13 @@ class Shared:
     Args:
         edge: Whose connections to use.
         server_hostname: The name that the certificate must be for, where it differs from the host dialled.
+        route: How to get to the host, where not directly.
     """
 
-    def __init__(self, edge: Edge, server_hostname: str | None) -> None:
+    def __init__(self, edge: Edge, server_hostname: str | None, route: Route | None) -> None:
         self.edge = edge
         self.server_hostname = server_hostname
+        self.route = route
         self.streams: set[Stream] = set()
 
     def step(self, deadline: float | None) -> float:
@@ -45,12 +48,18 @@ class Shared:
         until = self.edge.now() + self.edge.timeout
         return until if deadline is None else min(deadline, until)
 
+    def connect(self, host: str, port: int, deadline: float | None) -> Coroutine[Any, Any, Stream]:
+        """Connect, directly or by the route."""
+        if self.route is None:
+            return self.edge.connect_tcp(host, port, deadline=self.step(deadline))
+        return self.route.connect(self.edge, host, port, deadline=self.step(deadline))
+
 
 class BlockingBackend(httpcore.NetworkBackend):
     """Connections that block."""
 
-    def __init__(self, edge: Edge, server_hostname: str | None) -> None:
-        self.shared: Shared = Shared(edge, server_hostname)
+    def __init__(self, edge: Edge, server_hostname: str | None, route: Route | None) -> None:
+        self.shared: Shared = Shared(edge, server_hostname, route)
 
     def connect_tcp(  # noqa: PLR0917 - httpcore's signature
         self,
@@ -62,14 +71,14 @@ class BlockingBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect; RFC 8305."""
         shared = self.shared
-        return _BlockingStream(run_sync(shared.edge.connect_tcp(host, port, deadline=shared.step(timeout))), shared)
+        return _BlockingStream(run_sync(shared.connect(host, port, timeout)), shared)
 
 
 class TaskBackend(httpcore.AsyncNetworkBackend):
     """Connections that suspend."""
 
-    def __init__(self, edge: Edge, server_hostname: str | None) -> None:
-        self.shared: Shared = Shared(edge, server_hostname)
+    def __init__(self, edge: Edge, server_hostname: str | None, route: Route | None) -> None:
+        self.shared: Shared = Shared(edge, server_hostname, route)
 
     async def connect_tcp(  # noqa: PLR0917 - httpcore's signature
         self,
@@ -81,7 +90,7 @@ class TaskBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect; RFC 8305."""
         shared = self.shared
-        return _TaskStream(await shared.edge.connect_tcp(host, port, deadline=shared.step(timeout)), shared)
+        return _TaskStream(await shared.connect(host, port, timeout), shared)
 
 
 class _Extra:

@@ -1,7 +1,8 @@
 """HTTP for both edges: httpx's clients over httpcore's pools, on our own connections.
 
 What is left out on purpose: redirects (one would carry the key to another host), cookies, proxies and credentials from
-the environment, and repeating anything. :mod:`mailkit.edge.http_exchange` says what a failure means.
+the environment, httpx's own proxies (ours serve every transport), and repeating anything.
+:mod:`mailkit.edge.http_exchange` says what a failure means.
 
 HTTP/2 is spoken where h2 is installed (``mailkit-sdk[http2]``) and only by the suspending edge: in the blocking one
 threads would share a connection, and httpcore's HTTP/2 state is not safe between threads.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailkit.edge.base import TLS, Edge
+    from mailkit.edge.http import Route
     from mailkit.edge.http_backend import Shared
     from mailkit.edge.http_exchange import Exchange
 
@@ -201,10 +203,11 @@ class BlockingClient(_Client):
         edge: Whose connections to use.
         tls: How to talk TLS; None for http.
         context: The same, made ready.
+        route: How to get to a host, where not directly.
     """
 
-    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None) -> None:
-        backend = BlockingBackend(edge, None if tls is None else tls.server_hostname)
+    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None, route: Route | None) -> None:
+        backend = BlockingBackend(edge, None if tls is None else tls.server_hostname, route)
         super().__init__(backend.shared)
         self._http = httpx.Client(transport=_BlockingTransport(backend, context), trust_env=False)
 
@@ -220,10 +223,11 @@ class TaskClient(_Client):
         edge: Whose connections to use.
         tls: How to talk TLS; None for http.
         context: The same, made ready.
+        route: How to get to a host, where not directly.
     """
 
-    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None) -> None:
-        backend = TaskBackend(edge, None if tls is None else tls.server_hostname)
+    def __init__(self, edge: Edge, tls: TLS | None, context: ssl.SSLContext | None, route: Route | None) -> None:
+        backend = TaskBackend(edge, None if tls is None else tls.server_hostname, route)
         super().__init__(backend.shared)
         self._http = httpx.AsyncClient(transport=_TaskTransport(backend, context), trust_env=False)
 

@@ -1,4 +1,4 @@
-"""The HTTP clients of an edge: one for each way to talk TLS, in one process, on one event loop.
+"""The HTTP clients of an edge: one for each way to talk TLS and each route, in one process, on one event loop.
 
 Nothing here imports an HTTP library before the first request.
 """
@@ -13,15 +13,15 @@ from mailkit.errors import DeliveryTimeout
 
 if TYPE_CHECKING:
     from mailkit.edge.base import TLS, Edge
-    from mailkit.edge.http import Request, Response
+    from mailkit.edge.http import Request, Response, Route
     from mailkit.edge.http_client import BlockingClient, TaskClient
     from mailkit.edge.http_exchange import Exchange
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["BlockingClients", "TaskClients"]
 
-Key: TypeAlias = "tuple[str, TLS | None]"
-"""What requests that may share a connection have in common: the scheme, and how to talk TLS where it is https."""
+Key: TypeAlias = "tuple[str, TLS | None, Route | None]"
+"""What requests that may share a connection have in common: the scheme, how to talk TLS, and the route."""
 
 
 class BlockingClients:
@@ -74,7 +74,7 @@ class BlockingClients:
             client = self._clients.get(key)
             if client is None:
                 context = None if key[1] is None else await context_for(key[1], self._contexts, self._waiter)
-                client = self._clients[key] = BlockingClient(self._edge, key[1], context)
+                client = self._clients[key] = BlockingClient(self._edge, key[1], context, key[2])
             return client
 
     async def close(self) -> None:
@@ -151,7 +151,7 @@ class TaskClients:
         async with self._making:
             if key not in self._clients:
                 context = None if key[1] is None else await context_for(key[1], self._contexts, self._waiter)
-                self._clients[key] = TaskClient(self._edge, key[1], context)
+                self._clients[key] = TaskClient(self._edge, key[1], context, key[2])
             return self._clients[key]
 
     async def close(self) -> None:
@@ -167,7 +167,7 @@ class TaskClients:
 
 def _key(request: Request) -> Key:
     is_tls = request.url.startswith("https:")
-    return ("https", request.tls) if is_tls else ("http", None)
+    return ("https", request.tls, request.route) if is_tls else ("http", None, request.route)
 
 
 def _check_time(deadline: float, now: float) -> None:

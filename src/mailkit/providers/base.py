@@ -78,9 +78,11 @@ class ApiTransport(ApiSettings, Capable):
         sandbox: Whether the provider is only to check messages, where it can.
         timeout: Seconds that one request may take, from connecting to the last byte of the answer; where None, a
             minute, or the mailer's `timeout` if that is longer. Whoever stops waiting earlier knows no outcome.
-        tls: ``"required"``, the default everywhere but on a loopback host, where the default is none.
+        tls: ``"required"``, the default everywhere but on a loopback host without a proxy, where the default is none.
         ca_file: A PEM file of certificate authorities to trust instead of the system's.
         ssl_context: A ready ``ssl.SSLContext`` instead.
+        proxy: A SOCKS5 or HTTP CONNECT proxy, or its URL, through which everything goes to the provider. None is ever
+            looked for in the environment.
 
     Raises:
         ConfigurationError: One of them cannot be right.

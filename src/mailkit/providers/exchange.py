@@ -94,7 +94,9 @@ class ApiExchange:
             )
         key = await transport.fresh_key(self._edge)
         fresh.set(key)
-        return transport.authorize(request, key, datetime.now(UTC))
+        authorized = transport.authorize(request, key, datetime.now(UTC))
+        # Here, so that no provider's own way to make a request leads past the proxy.
+        return authorized if transport.proxy is None else evolve(authorized, route=transport.proxy)
 
     def deadline(self) -> float:
         """Return until when to wait for an answer."""

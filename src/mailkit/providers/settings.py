@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from mailkit.edge import Edge
+    from mailkit.proxy import Proxy
     from mailkit.transport_url import TransportURL
 
 __all__ = ["ApiSettings", "TokenSource"]
@@ -47,6 +48,14 @@ def _host(value: str | None) -> str | None:
     return None if value in {None, DEFAULT_HOST} else check_host(str(value))
 
 
+def _proxy(value: str | Proxy | None) -> Proxy | None:
+    if isinstance(value, str):
+        from mailkit.proxy import Proxy
+
+        return Proxy.parse(value)
+    return value
+
+
 def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value)
 
@@ -70,9 +79,10 @@ class ApiSettings:
         sandbox: Whether the provider is only to check messages, where it can.
         timeout: Seconds that one request may take, from connecting to the last byte of the answer; where None, a
             minute, or the mailer's `timeout` if that is longer. Whoever stops waiting earlier knows no outcome.
-        tls: ``"required"``, the default everywhere but on a loopback host, where the default is none.
+        tls: ``"required"``, the default everywhere but on a loopback host without a proxy, where the default is none.
         ca_file: A PEM file of certificate authorities to trust instead of the system's.
         ssl_context: A ready ``ssl.SSLContext`` instead.
+        proxy: A SOCKS5 or HTTP CONNECT proxy, or its URL. None is ever looked for in the environment.
 
     Raises:
         ConfigurationError: One of them cannot be right.
@@ -100,6 +110,7 @@ class ApiSettings:
     tls: str | None = field(default=None, kw_only=True)
     ca_file: Path | None = field(default=None, converter=_path, kw_only=True)
     ssl_context: Any = field(default=None, kw_only=True, repr=False)
+    proxy: Proxy | None = field(default=None, converter=_proxy, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         if "name" not in vars(cls):
@@ -146,6 +157,7 @@ class ApiSettings:
             "timeout": seconds,
             "tls": str,
             "ca_file": Path,
+            "proxy": str,
             **cls.parameters,
         }
         return url.parameters(**known)
@@ -169,7 +181,8 @@ class ApiSettings:
         if self.host is None:
             return self.endpoint
         prefix = urlsplit(next(iter(self.endpoints.values()), "")).path
-        return _origin(self.host, self.port, self.tls) + prefix
+        # To a proxy, "localhost" is another machine.
+        return _origin(self.host, self.port, self.tls if self.proxy is None else "required") + prefix
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or DEFAULT_HOST

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import field, frozen
@@ -12,11 +12,13 @@ from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
 from mailkit.proxy import http_connect, socks5
 from mailkit.proxy.destination import authority
+from mailkit.proxy.tunnel import connect_through
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
+    from mailkit.edge import Edge, Stream
     from mailkit.proxy.exchange import Exchange
 
 __all__ = ["Proxy", "ProxyScheme"]
@@ -129,6 +131,10 @@ class Proxy:
         """Return the conversation that asks for a connection to `host` and `port`."""
         ask = socks5.socks5 if self.scheme == "socks5" else http_connect.http_connect
         return ask(host, port, self.credentials)
+
+    def connect(self, edge: Edge, host: str, port: int, *, deadline: float) -> Coroutine[Any, Any, Stream]:
+        """Return a stream to `host` and `port` that the proxy has connected: a route for HTTP requests."""
+        return connect_through(edge, self, host, port, deadline=deadline)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{authority(self.host, self.effective_port)}"
