@@ -94,6 +94,7 @@ class Request:
         body: The content, or None for none.
         tls: How to talk TLS with an ``https`` server: verified, by default with the system's authorities.
         max_body: The most bytes of the answer's body to keep, as they come and decompressed.
+        harmless: Whether it changes nothing that anybody would notice although its method may, such as a query by POST.
         route: How to get to the host, where not directly.
 
     Raises:
@@ -106,6 +107,7 @@ class Request:
     body: bytes | None = field(default=None, kw_only=True, repr=False)
     tls: TLS = field(factory=TLS, kw_only=True, repr=False)
     max_body: int = field(default=MAX_BODY, kw_only=True, repr=False)
+    harmless: bool = field(default=False, kw_only=True, repr=False)
     route: Route | None = field(default=None, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,7 +117,7 @@ class Request:
     @property
     def is_safe(self) -> bool:
         """Whether sending it changes nothing at the other side (RFC 9110 §9.2.1), so that no doubt can follow."""
-        return self.method in _SAFE_METHODS
+        return self.harmless or self.method in _SAFE_METHODS
 
     def header(self, name: str) -> Secret | None:
         """Return the value of a header, whatever its name's case, or None."""

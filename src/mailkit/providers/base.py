@@ -184,6 +184,10 @@ class ApiTransport(ApiSettings, Capable):
         """Return what a 2xx answer, or one that :meth:`answers_each`, says about each message, in order."""
         return [self.accepted(item.message, item.envelope) for item in items]
 
+    def owns(self, url: str) -> bool:
+        """Return whether the key may go to a URL: below :attr:`base_url`, unless every request has its own host."""
+        return (self.host is None and not self.endpoints) or url.startswith(self.base_url + "/")
+
     # What a provider uses.
 
     def complete_payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
@@ -222,6 +226,7 @@ class ApiTransport(ApiSettings, Capable):
             body=request.body,
             tls=request.tls,
             max_body=request.max_body,
+            harmless=request.harmless,
         )
 
     def accepted(

@@ -9,7 +9,6 @@ from mailkit.message import Message
 from mailkit.mime.prepared import Prepared
 from mailkit.providers.batch import Item
 from mailkit.providers.exchange import ApiExchange
-from mailkit.providers.failure import safe
 from mailkit.providers.idempotency import message_key, raw_key
 from mailkit.providers.status import UNKNOWN, verdict_for
 from mailkit.providers.stream import ApiStream
@@ -115,12 +114,4 @@ class ApiChannel(Channel):
             raise
         if 200 <= response.status <= 299:
             return ServerInfo(transport=str(transport), host=transport.base_url.partition("://")[2].partition("/")[0])
-        verdict = verdict_for(response) or UNKNOWN
-        said = safe(transport, transport.explanation(response))
-        raise verdict.error(
-            f"{transport} answered {response.status} {said}".rstrip() + f"; {verdict.advice}",
-            outcome="not_sent",
-            cause=verdict.cause,
-            phase="response",
-            transport=str(transport),
-        )
+        raise self._exchange.failure_of_none(verdict_for(response) or UNKNOWN, response)

@@ -87,10 +87,10 @@ class ApiExchange:
             ConfigurationError: It goes to another host than the key belongs to.
         """
         transport = self._api
-        origin = transport.base_url if transport.host is not None or transport.endpoints else None
-        if origin is not None and not request.url.startswith(origin + "/"):
+        if not transport.owns(request.url):
             raise ConfigurationError(
-                f"{transport} builds a request for {request.url}, outside of {origin}: its key goes nowhere else"
+                f"{transport} builds a request for {request.url}, outside of {transport.base_url}: its key goes "
+                "nowhere else"
             )
         key = await transport.fresh_key(self._edge)
         fresh.set(key)
@@ -179,6 +179,24 @@ class ApiExchange:
         error = failure(transport, verdict, response, item, text=transport.explanation(response))
         error.idempotent = transport.idempotency_header is not None and not in_batch
         return error
+
+    def failure_of_none(self, verdict: Verdict, response: Response, text: str | None = None) -> DeliveryError:
+        """Return the error that an answer means for a request that is about no message: nothing was to be sent.
+
+        Args:
+            verdict: What it says.
+            response: The answer.
+            text: What the provider says about it, untrusted; where None, what it explains.
+        """
+        transport = self._api
+        said = safe(transport, transport.explanation(response) if text is None else text)
+        return verdict.error(
+            f"{transport} answered {response.status} {said}".rstrip() + f"; {verdict.advice}",
+            outcome="not_sent",
+            cause=verdict.cause,
+            phase="response",
+            transport=str(transport),
+        )
 
     def settled(self, receipt: Receipt) -> Receipt:
         """Return a receipt that proves something, its texts without secrets.

@@ -94,8 +94,8 @@ class ApiSettings:
     """The URL of each region's API without a path; ``""`` is the region of a provider that has only one."""
     parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
     """Fields of its own that a URL may set, with what reads each."""
-    takes_secret: ClassVar[bool] = False
-    """Whether it wants `secret`, too."""
+    takes_secret: ClassVar[bool | None] = False
+    """Whether it wants `secret`, too; None where that is a choice."""
     has_sandbox: ClassVar[bool] = False
     """Whether `sandbox` means something."""
     needs_host: ClassVar[bool] = False
@@ -123,7 +123,7 @@ class ApiSettings:
             raise ConfigurationError(f"{self.name} has no sandbox: leave sandbox out, or use its test account")
         if self.secret is None and self.takes_secret and self.key is not None:
             raise ConfigurationError(f"{self.name} wants a key and its secret: give secret=, or KEY:SECRET in the URL")
-        if self.secret is not None and not self.takes_secret:
+        if self.secret is not None and self.takes_secret is False:
             raise ConfigurationError(f"{self.name} knows one key and no secret: leave secret out")
         if self.tls not in {None, "required"}:
             raise ConfigurationError(f'tls={self.tls!r} is not known: "required" is all there is')
