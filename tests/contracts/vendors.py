@@ -291,7 +291,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         each={"/v1/bulk-email": ("", [_MAILERSEND])},
     ),
     "mailgun": Vendor(
-        Mailgun("KEY", domain="mg.example.com"),
+        Mailgun("KEY", domain="mg.example.com", recipient_variables=True),
         {
             f"/v3/mg.example.com/{name}": [
                 Contract("mailgun.yaml", _openapi(f"/v3/{{domain_name}}/{name}", _MULTIPART), _MAILGUN_PATCHES)
