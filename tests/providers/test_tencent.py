@@ -145,7 +145,7 @@ class TestTencent(ProviderContract):
             {"template": Template("welcome"), "text": None},
             {"template": Template(7, {"items": [1]}), "text": None},
             {"subject": None},
-            {"from_": "Ada: sales <ada@example.com>"},
+            {"from_": '"Ada: sales" <ada@example.com>'},
             {"cc": [f"user{number}@example.net" for number in range(21)]},
             {"bcc": [f"user{number}@example.net" for number in range(21)]},
             {"headers": [("X-A", "1"), ("x-a", "2")]},
