@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     )
     from mailkit.mailer import AsyncMailer, Mailer
     from mailkit.message import Message, Template
+    from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.retry import RetryPolicy
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
@@ -55,6 +57,7 @@ __all__ = [
     "Attachment",
     "AuthenticationError",
     "Capabilities",
+    "Concurrency",
     "ConfigurationError",
     "ConnectError",
     "DeliveryError",
@@ -68,6 +71,7 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "ProtocolError",
+    "RateLimit",
     "RateLimitedError",
     "Receipt",
     "RecipientResult",
@@ -105,6 +109,8 @@ _HOMES = {
     ),
     "mailer": ("AsyncMailer", "Mailer"),
     "message": ("Message", "Template"),
+    "policies.concurrency": ("Concurrency",),
+    "policies.rate_limit": ("RateLimit",),
     "policies.retry": ("RetryPolicy",),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),

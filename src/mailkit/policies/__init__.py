@@ -1,7 +1,41 @@
-"""What is done around a delivery: trying again."""
+"""What is done around a delivery, by transports that wrap others: trying again, slowing down, and the like.
+
+Each is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from mailkit.policies.retry import RetryPolicy
+from typing import TYPE_CHECKING
 
-__all__ = ["RetryPolicy"]
+if TYPE_CHECKING:
+    from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.rate_limit import RateLimit
+    from mailkit.policies.retry import RetryPolicy
+
+__all__ = ["Concurrency", "RateLimit", "RetryPolicy"]
+
+_HOMES = {
+    "Concurrency": "concurrency",
+    "RateLimit": "rate_limit",
+    "RetryPolicy": "retry",
+}
+
+
+if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
+
+    def __getattr__(name: str) -> object:
+        """Import a policy when it is first asked for, then keep it (PEP 562)."""
+        from importlib import import_module
+
+        try:
+            home = _HOMES[name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the policies, whether or not they were imported yet."""
+    return sorted({*globals(), *__all__})
