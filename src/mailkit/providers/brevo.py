@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, dump, header_mapping, named, refuse_beside_template
+from mailkit.providers.content import base64_of, dump, headers_with_metadata, named, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
 from mailkit.providers.status import CREDENTIALS, QUOTA, REJECTED, UNKNOWN, Verdict
+from mailkit.providers.stored_template import number_of
 from mailkit.transport import Capabilities
 
 if TYPE_CHECKING:
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from mailkit.providers.base import Item
     from mailkit.receipt import Receipt
     from mailkit.secret import Secret
-    from mailkit.template import Template
 
 __all__ = ["Brevo"]
 
 _METADATA: Final = "X-Mailin-custom"
-_LINE: Final = 998  # RFC 5322 §2.1.1
 # What a version may have of its own; all else is shared by a request's messages.
 _OWN: Final = ("to", "cc", "bcc", "replyTo", "subject", "htmlContent", "textContent", "params")
 # Where a version says one of these, the request has to say it, too; each version overrides it.
@@ -106,18 +104,12 @@ class Brevo(ApiTransport):
             "scheduledAt": None if message.send_at is None else message.send_at.isoformat(timespec="milliseconds"),
         }
         if message.template is not None:
-            payload["templateId"] = _number(message.template)
+            payload["templateId"] = number_of(message.template, self)
             payload["params"] = message.template.data
         return {name: value for name, value in payload.items() if value}
 
     def _headers(self, message: Message) -> dict[str, str]:
-        headers = header_mapping(message, self)
-        if message.metadata:
-            if _METADATA.lower() in map(str.lower, headers):
-                raise MessageError(f"{self} puts metadata into {_METADATA}: set that field or metadata, not both")
-            headers[_METADATA] = json.dumps(dict(message.metadata))
-            if len(headers[_METADATA]) > _LINE - len(_METADATA) - 2:
-                raise MessageError(f"the metadata are longer than the header field {_METADATA} may be: leave some out")
+        headers = headers_with_metadata(message, self, _METADATA)
         for name, value in headers.items():
             if not value.isascii():
                 raise MessageError(f"Brevo takes header fields in ASCII only: the value of {name!r} is not")
@@ -138,7 +130,7 @@ class Brevo(ApiTransport):
         options = message.options.get(self.name, {})
         if message.attachments or "messageVersions" in options:
             return None
-        template = None if message.template is None else _number(message.template)
+        template = None if message.template is None else number_of(message.template, self)
         # What a version leaves out it inherits, so nobody may leave out what another one says for all.
         inherited = (bool(message.subject), bool(message.text or message.html))
         shared = (message.from_, message.send_at, message.tags, template)
@@ -157,15 +149,6 @@ class Brevo(ApiTransport):
         """Read the id of each message; a request is taken as a whole, or refused as one."""
         pairs = zip(items, response.json()["messageIds"], strict=True)
         return [self.accepted(item.message, item.envelope, provider_id=own) for item, own in pairs]
-
-
-def _number(template: Template) -> int:
-    text = str(template.id)
-    if not (text.isascii() and text.isdigit()):
-        raise MessageError(
-            f"Brevo's templates have numbers, and {text!r} is none: copy it from Brevo's list of templates"
-        )
-    return int(text)
 
 
 def _as_html(text: str | None) -> str | None:

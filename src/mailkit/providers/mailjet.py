@@ -13,6 +13,7 @@ from mailkit.providers.content import base64_of, dump, header_mapping, refuse_be
 from mailkit.providers.explanation import explanation
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, REJECTED, Verdict, verdict_for
+from mailkit.providers.stored_template import number_of
 from mailkit.secret import Secret
 from mailkit.transport import Capabilities
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.providers.base import Item
     from mailkit.receipt import Receipt
-    from mailkit.template import Template
 
 __all__ = ["Mailjet"]
 
@@ -116,7 +116,7 @@ class Mailjet(ApiTransport):
         }
         template = message.template
         if template is not None:
-            payload |= {"TemplateID": _number(template), "TemplateLanguage": True, "Variables": template.data}
+            payload |= {"TemplateID": number_of(template, self), "TemplateLanguage": True, "Variables": template.data}
         return {name: value for name, value in payload.items() if value or name == "TemplateID"}
 
     def build_request(self, message: Message, envelope: Envelope) -> Request:
@@ -182,13 +182,6 @@ def _first_error(body: Mapping[str, Any]) -> Mapping[str, Any]:
     except (TypeError, LookupError, StopIteration):
         return {}
     return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
-
-
-def _number(template: Template) -> int:
-    number = str(template.id)
-    if not (number.isascii() and number.isdigit()):
-        raise MessageError(f"Mailjet's templates have numbers, and {template.id!r} is none: copy it from its page")
-    return int(number)
 
 
 def _choice(wanted: bool | None) -> str | None:  # noqa: FBT001

@@ -11,6 +11,7 @@ from mailkit.providers.base import ApiTransport, Request
 from mailkit.providers.content import base64_of, dump, header_mapping, header_pairs, mailboxes, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, REJECTED, UNKNOWN, Verdict
+from mailkit.providers.stored_template import flat_data
 from mailkit.receipt import RecipientResult
 from mailkit.transport import Capabilities
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mailkit.providers.base import Item
     from mailkit.receipt import Receipt
     from mailkit.secret import Secret
-    from mailkit.template import Template
 
 __all__ = ["Mandrill"]
 
@@ -181,6 +181,7 @@ class Mandrill(ApiTransport):
         headers = header_mapping(message, self)
         if message.reply_to:
             headers["Reply-To"] = mailboxes(message.reply_to)
+        data = {} if template is None else flat_data(template, self)
         described = {
             "from_email": None if author is None else author.addr_spec,
             "from_name": None if author is None else author.name,
@@ -197,7 +198,7 @@ class Mandrill(ApiTransport):
             "images": [_image(each) for each in message.attachments if each.is_inline],
             "preserve_recipients": True,
             "merge": template is not None,
-            "global_merge_vars": [] if template is None else _variables(template),
+            "global_merge_vars": [{"name": name, "content": value} for name, value in data.items()],
         }
         # False is a choice; what is empty is none.
         return {name: value for name, value in described.items() if value is False or value}
@@ -223,13 +224,6 @@ def _by_recipient(items: Sequence[Item], name: str, kind: str) -> list[dict[str,
 
 def _recipient(address: Address, kind: str) -> dict[str, str]:
     return {"email": address.addr_spec, "type": kind} | ({"name": address.name} if address.name else {})
-
-
-def _variables(template: Template) -> list[dict[str, str]]:
-    for name, value in template.data.items():
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise MessageError(f"Mandrill's templates take text and numbers, and {name!r} is neither: flatten the data")
-    return [{"name": name, "content": str(value)} for name, value in template.data.items()]
 
 
 def _image(attachment: Attachment) -> dict[str, str]:
