@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from mailkit.edge import run_sync
 from mailkit.errors import ConfigurationError
-from mailkit.policies.retry import RetryPolicy
+from mailkit.hooks import Hooks
+from mailkit.policies.retry import DEFAULT_RETRY
 from mailkit.post import Post
 from mailkit.transport import carrying_on
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from mailkit.envelope import Envelope
     from mailkit.message import Message
+    from mailkit.policies.retry import RetryPolicy
     from mailkit.receipt import Outcome, Progress, Receipt
     from mailkit.transport import ServerInfo, Transport
 
@@ -56,10 +58,12 @@ class Mailer:
 
     Args:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
-        retry: Whether and when a delivery is tried again.
+        retry: Whether and when a delivery is tried again. A transport that holds a :class:`mailkit.Retry` of its own is
+            not retried twice over, unless a policy is given here too.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
             else.
+        hooks: The application's functions that hear what happens, and what is logged.
 
     Raises:
         ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive. Nothing is connected
@@ -70,14 +74,15 @@ class Mailer:
         self,
         transport: str | Transport | None = None,
         *,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        retry: RetryPolicy = DEFAULT_RETRY,
         defaults: Message | None = None,
         timeout: float = 30.0,
+        hooks: Hooks = Hooks(),  # noqa: B008 - a frozen value
     ) -> None:
         from mailkit.edge.blocking import BlockingEdge
 
         _check_timeout(timeout)
-        self._post = Post(transport, BlockingEdge(timeout=timeout), retry, defaults)
+        self._post = Post(transport, BlockingEdge(timeout=timeout), retry, defaults=defaults, hooks=hooks)
 
     @property
     def transport(self) -> Transport:
@@ -188,10 +193,12 @@ class AsyncMailer:
 
     Args:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
-        retry: Whether and when a delivery is tried again.
+        retry: Whether and when a delivery is tried again. A transport that holds a :class:`mailkit.Retry` of its own is
+            not retried twice over, unless a policy is given here too.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
             else.
+        hooks: The application's functions that hear what happens, and what is logged.
 
     Raises:
         ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive. Nothing is connected
@@ -202,14 +209,15 @@ class AsyncMailer:
         self,
         transport: str | Transport | None = None,
         *,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        retry: RetryPolicy = DEFAULT_RETRY,
         defaults: Message | None = None,
         timeout: float = 30.0,
+        hooks: Hooks = Hooks(),  # noqa: B008 - a frozen value
     ) -> None:
         from mailkit.edge.anyio import AnyioEdge
 
         _check_timeout(timeout)
-        self._post = Post(transport, AnyioEdge(timeout=timeout), retry, defaults)
+        self._post = Post(transport, AnyioEdge(timeout=timeout), retry, defaults=defaults, hooks=hooks)
 
     @property
     def transport(self) -> Transport:

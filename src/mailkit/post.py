@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from mailkit.errors import ConfigurationError, ConnectError, MessageError
-from mailkit.policies.retry import RetryChannel
+from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
+from mailkit.hooks import Hooks
+from mailkit.passage import Passage, telling_of
+from mailkit.policies.retry import DEFAULT_RETRY
 from mailkit.transport import Transport, carrying_on
 from mailkit.url import transport_from_url
 
@@ -53,6 +55,7 @@ class Post:
         edge: What all I/O goes through.
         retry: Whether and when a delivery is tried again.
         defaults: What fills in what a message leaves open.
+        hooks: What hears of it.
 
     Raises:
         ConfigurationError: There is no transport, or its URL is wrong.
@@ -63,8 +66,11 @@ class Post:
         transport: str | Transport | None,
         edge: Edge,
         retry: RetryPolicy,
+        *,
         defaults: Message | None,
+        hooks: Hooks,
     ) -> None:
+        _check_hooks(hooks)
         if isinstance(transport, Transport) and not isinstance(transport, type):
             self.transport: Transport = transport
         else:
@@ -72,6 +78,7 @@ class Post:
         self._edge = edge
         self._retry = retry
         self._defaults = defaults
+        self._hooks = hooks
         self._channels: dict[int, Channel] = {}
         self._closed = False
         self._second = (0, datetime.fromtimestamp(0, UTC))
@@ -82,12 +89,23 @@ class Post:
         transport = self.transport if _override is None else _override
         channel = self._channels.get(id(transport))
         if channel is None:
-            channel = transport.open(self._edge)
-            if self._retry.attempts > 1:
-                channel = RetryChannel(channel, self._retry, self._edge)
+            channel = self._open(transport)
             # Opening does no I/O, so of two threads that come here at once one just loses its channel.
             channel = self._channels.setdefault(id(transport), channel)
             self._refuse_if_closed()  # by another thread, which may have seen no channel just before this one was there
+        return channel
+
+    def _open(self, transport: Transport) -> Channel:
+        from mailkit.listener import Listener  # what only sending needs is no cost of making a mailer
+
+        if self._edge.listener is None:
+            self._edge.listener = Listener(self._hooks)
+        channel = transport.open(self._edge)
+        # Two layers that retry would multiply: the one that nobody asked for gives way.
+        if self._retry.is_needed and not (self._retry is DEFAULT_RETRY and channel.retries_by_itself):
+            from mailkit.policies.retry_channel import RetryChannel
+
+            channel = RetryChannel(channel, self._retry, self._edge)
         return channel
 
     def _refuse_if_closed(self) -> None:
@@ -118,12 +136,30 @@ class Post:
         from mailkit.envelope import Envelope  # what only sending needs is no cost of making a mailer
 
         channel = self.channel()
-        completed = self.complete(message)
-        return await channel.send(completed, Envelope.from_message(completed))
+        passage = Passage(self._edge, channel, message)
+        try:
+            passage.message = completed = self.complete(message)
+            envelope = Envelope.from_message(completed)
+            passage.begin(envelope)
+            receipt = await channel.send(completed, envelope)
+        except BaseException as error:
+            passage.end(error=error)
+            raise
+        passage.end(receipt)
+        return receipt
 
     async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
         """Send prepared bytes."""
-        return await self.channel().send_raw(data, envelope)
+        channel = self.channel()
+        passage = Passage(self._edge, channel, None, envelope)
+        try:
+            passage.begin(envelope)
+            receipt = await channel.send_raw(data, envelope)
+        except BaseException as error:
+            passage.end(error=error)
+            raise
+        passage.end(receipt)
+        return receipt
 
     async def send_many(
         self,
@@ -135,14 +171,17 @@ class Post:
         """Send a stream of messages; yield one outcome for each, in order."""
         from mailkit.receipt import Outcome, Progress
 
+        channel = self.channel()
         given: deque[Message] = deque()
+        passages: deque[Passage] = deque()
 
         async def completed() -> AsyncGenerator[Message | Outcome, None]:
             async for message in messages:
                 given.append(message)
+                passages.append(Passage(self._edge, channel, message))
                 try:
-                    item: Message | Outcome = self.complete(message)
-                except MessageError as error:
+                    item: Message | Outcome = self._begun(message, passages[-1])
+                except MailkitError as error:
                     item = Outcome(message=message, error=error)
                 yield item
 
@@ -152,15 +191,25 @@ class Post:
         async with (
             aclosing(messages),
             aclosing(completed()) as items,
-            _naming(given),
-            carrying_on(self.channel().send_many(items, connections=connections, window=window)) as outcomes,
+            _naming(given, passages),
+            carrying_on(channel.send_many(items, connections=connections, window=window)) as outcomes,
         ):
             async for outcome in outcomes:
                 mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
+                passages.popleft().end(outcome.receipt, outcome.error)
                 done, failed = done + 1, failed + (not mine.ok)
                 if on_progress is not None:
                     on_progress(Progress(done=done, failed=failed, latest=mine))
                 yield mine
+
+    def _begun(self, message: Message, passage: Passage) -> Message:
+        """Return a message of a stream as it is sent, once nobody has refused it."""
+        passage.message = completed = self.complete(message)
+        if self._edge.is_followed:
+            from mailkit.envelope import Envelope
+
+            passage.begin(Envelope.from_message(completed))
+        return completed
 
     async def verify(self) -> ServerInfo:
         """Connect without sending."""
@@ -176,15 +225,16 @@ class Post:
 
 
 @asynccontextmanager
-async def _naming(given: Iterable[Message]) -> AsyncGenerator[None, None]:
-    """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken."""
-    try:
-        yield
-    except BaseException as interruption:
-        left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
-        if left is not None:
-            interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
-        raise
+async def _naming(given: Iterable[Message], passages: Iterable[Passage]) -> AsyncGenerator[None, None]:
+    """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken; tell so."""
+    with telling_of(passages):
+        try:
+            yield
+        except BaseException as interruption:
+            left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
+            if left is not None:
+                interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
+            raise
 
 
 def _left(message: Message, outcome: Outcome | None) -> Outcome:
@@ -193,6 +243,12 @@ def _left(message: Message, outcome: Outcome | None) -> Outcome:
     if outcome is None:  # it had not got as far as the transport
         return Outcome(message=message, error=ConnectError("the stream of messages was interrupted before this one"))
     return Outcome(message=message, receipt=outcome.receipt, error=outcome.error)
+
+
+def _check_hooks(given: object) -> None:
+    if not isinstance(given, Hooks):
+        msg = f"hooks={given!r} is no Hooks(before_send=…, after_send=…, …): put the function into one of its fields"
+        raise ConfigurationError(msg)
 
 
 def _url(given: object) -> str:

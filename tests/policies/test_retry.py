@@ -46,7 +46,8 @@ from mailkit.errors import (
     UnsupportedFeatureError,
 )
 from mailkit.message import Message
-from mailkit.policies.retry import RetryChannel, RetryPolicy
+from mailkit.policies.retry import RetryPolicy
+from mailkit.policies.retry_channel import RetryChannel
 from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.transport import Capabilities, Channel, ServerInfo
 

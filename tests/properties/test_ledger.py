@@ -22,7 +22,7 @@ from tests.integration.cutting_proxy import Cut, CuttingProxy
 from tests.properties.records import Line, RecordingEdge, Transaction
 
 from mailkit import DeliveryError, Message, Outcome, RetryPolicy
-from mailkit.policies.retry import RetryChannel
+from mailkit.policies.retry_channel import RetryChannel
 from mailkit.smtp import SMTP, PoolLimits, Timeouts
 from mailkit.testing import (
     CloseAfter,

@@ -19,7 +19,7 @@ from tests.smtp.streams import OFFERS, WITHOUT, Clock, each, note, send_many, st
 
 from mailkit import AsyncMailer, Mailer, Message, MessageError, RetryPolicy
 from mailkit.edge.base import run_sync
-from mailkit.policies.retry import RetryChannel
+from mailkit.policies.retry_channel import RetryChannel
 from mailkit.smtp import PoolLimits
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.stream import BRISK, PATIENCE, ROUND, SLOW, deliver_stream

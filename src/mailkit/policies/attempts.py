@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from mailkit.policies.jitter import FullJitter
 from mailkit.policies.tally import Tally
 
 if TYPE_CHECKING:
-    from tenacity.wait import wait_base
+    from collections.abc import Callable
 
     from mailkit.address import Address
     from mailkit.envelope import Envelope
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempts"]
 
+# What RetryPolicy promises in tenacity's terms: wait_random_exponential(multiplier=0.5, max=10).
+_DEFAULT_WAIT: Final = FullJitter(transient=(0.5, 10.0), throttled=(0.5, 10.0))
+
 
 class Attempts(Tally):
     """What the attempts at one message have brought so far, and whether there is to be another.
@@ -25,15 +29,23 @@ class Attempts(Tally):
         envelope: Who gets the message.
         policy: How often to try.
         started: When the first attempt began, on the edge's clock.
+        random: Gives a number from 0 up to, but not including, 1.
         all_or_nothing: Whether the message goes to all of its recipients or to none.
     """
 
     def __init__(
-        self, envelope: Envelope, policy: RetryPolicy, started: float, *, all_or_nothing: bool = False
+        self,
+        envelope: Envelope,
+        policy: RetryPolicy,
+        started: float,
+        random: Callable[[], float],
+        *,
+        all_or_nothing: bool = False,
     ) -> None:
         super().__init__(envelope, all_or_nothing=all_or_nothing)
         self._policy = policy
         self._started = started
+        self._random = random
         self._waited = 0.0
         self.pause: float = 0.0
 
@@ -55,7 +67,6 @@ class Attempts(Tally):
         return self.left_in(statuses)
 
     def _next(self, undecided: tuple[Address, ...], now: float) -> Envelope | None:
-        state = self._as_tenacity(now)
         deadline = self._policy.deadline
         remaining = float("inf") if deadline is None else deadline - (now - self._started)
         # Whoever asked to be left alone for longer than there is time is left alone.
@@ -63,14 +74,25 @@ class Attempts(Tally):
         paths = tuple(path for path in undecided if floors[path] <= remaining)
         if self.splits(paths):
             return None
-        wait = self._policy.wait or _full_jitter()
-        pause = max(float(wait(state)), self._floor(), *(floors[path] for path in paths))
-        state.upcoming_sleep = pause
-        if not paths or pause > remaining or (self._policy.stop is not None and self._policy.stop(state)):
+        pause = max(self._wait(now), self._floor(), *(floors[path] for path in paths))
+        if not paths or pause > remaining or self._is_stopped(now, pause):
             return None
         self.pause = pause
         self._waited += pause
         return self.ask(paths)
+
+    def _wait(self, now: float) -> float:
+        wait = self._policy.wait or _DEFAULT_WAIT
+        if isinstance(wait, FullJitter):
+            return wait.seconds(self.deliveries, None if self.error is None else self.error.cause, self._random)
+        return float(wait(self._as_tenacity(now)))
+
+    def _is_stopped(self, now: float, pause: float) -> bool:
+        if self._policy.stop is None:
+            return False
+        state = self._as_tenacity(now)
+        state.upcoming_sleep = pause
+        return bool(self._policy.stop(state))
 
     def _floor(self) -> float:
         """Return how long the server wants to be left alone by everybody, not only by some recipients."""
@@ -91,9 +113,3 @@ class Attempts(Tally):
         state.outcome.set_result(None) if self.error is None else state.outcome.set_exception(self.error)
         state.outcome_timestamp = now
         return state
-
-
-def _full_jitter() -> wait_base:
-    from tenacity import wait_random_exponential
-
-    return wait_random_exponential(multiplier=0.5, max=10)

@@ -7,33 +7,29 @@ themselves, so the numbers here are the numbers on the wire.
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, final
 
 from attrs import field, frozen
 
-from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
-from mailkit.policies.segments import Segments
-from mailkit.policies.wrapper import Wrapper
-from mailkit.transport import carrying_on
+from mailkit.errors import ConfigurationError
+from mailkit.policies.budget import RetryBudget
+from mailkit.policies.wrapper import Wrapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tenacity import RetryCallState
     from tenacity.stop import stop_base
     from tenacity.wait import wait_base
 
     from mailkit.edge import Edge
-    from mailkit.envelope import Envelope
-    from mailkit.message import Message
-    from mailkit.policies.attempts import Attempts
-    from mailkit.receipt import Outcome, Receipt, Status
+    from mailkit.errors import DeliveryError
+    from mailkit.policies.doubt import FindsOut
+    from mailkit.policies.jitter import FullJitter
+    from mailkit.receipt import Status
     from mailkit.transport import Channel
 
-__all__ = ["RetryChannel", "RetryPolicy"]
+__all__ = ["DEFAULT_RETRY", "Retry", "RetryPolicy"]
 
 _CERTAINLY_NOT: Final[frozenset[Status]] = frozenset(("not_sent", "deferred"))
 _PERHAPS_NOT: Final[frozenset[Status]] = frozenset(("not_sent", "deferred", "unknown"))
@@ -49,11 +45,18 @@ class RetryPolicy:
 
     Args:
         attempts: The most deliveries tried, the first one included.
-        deadline: Seconds from the first attempt's begin after which no further one begins; None is no deadline.
-        wait: A tenacity wait object; None is ``tenacity.wait_random_exponential(multiplier=0.5, max=10)``: full jitter.
-        stop: A tenacity stop object that ends the attempts earlier.
+        deadline: Seconds from the first attempt's begin after which no further one begins; None is no deadline. In
+            ``send_many`` they count from when a message's own first attempt has ended, because others are in its way.
+        wait: A tenacity wait object, a function of tenacity's ``RetryCallState``, or a
+            :class:`mailkit.policies.FullJitter`. None is full jitter, the same for all causes:
+            ``tenacity.wait_random_exponential(multiplier=0.5, max=10)``. Where the other side says how long to wait,
+            that is the least.
+        stop: A tenacity stop object, or a function of ``RetryCallState``, that ends the attempts earlier.
         on_unknown: ``"raise"``: at most once, an unknown outcome is left to the caller. ``"retry"``: at least once, a
-            second copy (with the same Message-ID) is preferred to none.
+            second copy (with the same Message-ID) is preferred to none. A function is asked what became of the message:
+            it is given a :class:`mailkit.policies.Doubt` and returns a receipt, ``"not_sent"`` (it is tried again), or
+            ``"unknown"``. It may block: an ``AsyncMailer`` calls it in a thread. What it raises leaves the doubt.
+        budget: What retries are paid with, so that an outage is not amplified; None pays for all of them.
 
     Raises:
         ConfigurationError: `attempts` or `deadline` is not positive, or `on_unknown` not known.
@@ -61,9 +64,10 @@ class RetryPolicy:
 
     attempts: int = 3
     deadline: float | None = 30.0
-    wait: wait_base | Callable[[RetryCallState], float] | None = field(default=None, repr=False)
+    wait: wait_base | FullJitter | Callable[[RetryCallState], float] | None = field(default=None, repr=False)
     stop: stop_base | Callable[[RetryCallState], bool] | None = field(default=None, repr=False)
-    on_unknown: Literal["raise", "retry"] = "raise"
+    on_unknown: Literal["raise", "retry"] | FindsOut = "raise"
+    budget: RetryBudget | None = field(default=RetryBudget(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.attempts < 1 or (self.deadline is not None and not self.deadline > 0):
@@ -71,14 +75,22 @@ class RetryPolicy:
                 "a retry policy has at least one attempt and a positive deadline or None; RetryPolicy.none() tries once"
             )
             raise ConfigurationError(msg)
-        if self.on_unknown not in {"raise", "retry"}:
-            msg = f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once) or "retry" (at least once)'
+        if not callable(self.on_unknown) and self.on_unknown not in {"raise", "retry"}:
+            msg = (
+                f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once), "retry" (at least once), or '
+                "a function that finds out"
+            )
             raise ConfigurationError(msg)
 
     @classmethod
     def none(cls) -> Self:
         """Return the policy that tries once."""
         return cls(attempts=1)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there may be a second attempt, or a doubt to look into."""
+        return self.attempts > 1 or callable(self.on_unknown)
 
     @property
     def undecided(self) -> frozenset[Status]:
@@ -91,144 +103,40 @@ class RetryPolicy:
         return error.retryable or error.outcome in {"rejected", "unknown"}
 
 
-class RetryChannel(Wrapper):
-    """A channel that tries again.
+DEFAULT_RETRY: Final = RetryPolicy()
+"""The policy of a mailer that is given none."""
+
+
+@final
+@frozen
+class Retry(Wrapping):
+    """A transport that tries again what another one did not send: ``smtp://host?retries=5`` as a URL.
+
+    A mailer retries by itself, round whatever transport it has. This is for one member of several, or for a transport
+    that is used without a mailer. A mailer that is given no policy adds none to it, so that attempts do not multiply.
+
+    Example:
+        >>> from mailkit import Mailer, Message, Retry, RetryPolicy
+        >>> from mailkit.testing import FakeTransport
+        >>> with Mailer(Retry(FakeTransport(), RetryPolicy(attempts=5))) as mailer:
+        ...     receipt = mailer.send(Message(from_="ada@example.com", to="bob@example.org", text="Hi Bob"))
+        >>> receipt.attempts
+        1
 
     Args:
-        channel: What is tried.
-        policy: How often.
-        edge: Whose clock and sleep are used.
+        transport: What is tried.
+        policy: How often, how long and how soon.
+
+    Raises:
+        ConfigurationError: `transport` is no transport.
     """
 
-    def __init__(self, channel: Channel, policy: RetryPolicy, edge: Edge) -> None:
-        super().__init__(channel, edge)
-        self._policy = policy
+    scheme: ClassVar[str] = "retry"
 
-    def _attempts(self, envelope: Envelope, started: float) -> Attempts:
-        from mailkit.policies.attempts import Attempts
+    policy: RetryPolicy = DEFAULT_RETRY
 
-        return Attempts(envelope, self._policy, started, all_or_nothing=self.is_all_or_nothing)
+    def open(self, edge: Edge) -> Channel:
+        """Return a channel that works through `edge`; does no I/O."""
+        from mailkit.policies.retry_channel import RetryChannel
 
-    async def send(self, message: Message, envelope: Envelope) -> Receipt:
-        """Deliver one message, trying again for the recipients that are still undecided."""
-        return await self._persist(envelope, lambda rest: self._channel.send(message, rest))
-
-    async def send_many(
-        self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
-    ) -> AsyncGenerator[Outcome, None]:
-        """Deliver a stream of messages; those still undecided are tried again, one by one, in their places.
-
-        Whatever interrupts it carries what became of the messages that were taken and not yet yielded, as ``outcomes``.
-        """
-        source = Segments(messages)
-        waiting: deque[Outcome] = deque()
-        try:
-            while source.goes_on:
-                async with (
-                    aclosing(source.next_segment()) as segment,
-                    carrying_on(self._channel.send_many(segment, connections=connections, window=window)) as outcomes,
-                ):
-                    async for outcome in outcomes:
-                        if waiting or self._unfinished(outcome) is not None:
-                            # The stream below ends here: its connections may be all there are for another attempt.
-                            source.pause()
-                            waiting.append(outcome)
-                        else:
-                            yield outcome
-                while waiting:
-                    try:
-                        reconsidered = await self._reconsider(waiting[0])
-                    except BaseException as interruption:
-                        waiting[0] = _left_by(interruption, waiting[0])
-                        raise
-                    waiting.popleft()
-                    yield reconsidered
-        except BaseException as interruption:
-            interruption.__dict__["outcomes"] = (*waiting, *getattr(interruption, "outcomes", ()))
-            raise
-
-    async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:
-        """Deliver prepared bytes, trying again for the recipients that are still undecided."""
-        return await self._persist(envelope, lambda rest: self._channel.send_raw(data, rest))
-
-    def _unfinished(self, outcome: Outcome) -> Receipt | DeliveryError | None:
-        """Return how a message ended, if the policy would try again for somebody."""
-        error = outcome.error if isinstance(outcome.error, DeliveryError) else None
-        ended = outcome.receipt or error
-        if ended is None or _is_complete(ended):
-            return None
-        from mailkit.envelope import Envelope
-
-        now = self._edge.now()
-        attempts = self._attempts(Envelope.from_message(outcome.message), now)
-        return None if attempts.next_after(ended, now) is None else ended
-
-    async def _reconsider(self, outcome: Outcome) -> Outcome:
-        from mailkit.envelope import Envelope
-        from mailkit.receipt import Outcome
-
-        message, ended = outcome.message, self._unfinished(outcome)
-        if ended is None:
-            return outcome
-        envelope = Envelope.from_message(message)
-        try:
-            receipt = await self._persist(envelope, lambda rest: self._channel.send(message, rest), ended)
-        except MailkitError as error:
-            return Outcome(message=message, error=error)
-        return Outcome(message=message, receipt=receipt)
-
-    async def _persist(
-        self,
-        envelope: Envelope,
-        deliver: Callable[[Envelope], Awaitable[Receipt]],
-        first: Receipt | DeliveryError | None = None,
-    ) -> Receipt:
-        """Try until nobody is undecided or the policy is exhausted.
-
-        Args:
-            envelope: Who gets the message.
-            deliver: Tries once.
-            first: How the first attempt ended, where it has been made already.
-
-        Raises:
-            DeliveryError: Nobody was accepted.
-        """
-        started = self._edge.now()
-        latest = first or await _attempt(deliver, envelope)
-        if _is_complete(latest):  # by far the most common end, which costs nothing beyond this
-            return latest
-        attempts = self._attempts(envelope, started)
-        while (rest := attempts.next_after(latest, self._edge.now())) is not None:
-            try:
-                await self._edge.sleep(attempts.pause)
-                latest = await _attempt(deliver, rest)
-            except MailkitError as error:
-                # The message has become unfit meanwhile, a file of it has gone: what was reached before still stands.
-                return attempts.broken_off(error)
-            except BaseException as interruption:
-                attempts.annotate(interruption)
-                raise
-        return attempts.conclude()
-
-
-async def _attempt(deliver: Callable[[Envelope], Awaitable[Receipt]], envelope: Envelope) -> Receipt | DeliveryError:
-    try:
-        return await deliver(envelope)
-    except DeliveryError as error:
-        return error
-
-
-def _is_complete(ended: Receipt | DeliveryError) -> TypeGuard[Receipt]:
-    if isinstance(ended, DeliveryError):
-        return False
-    return all(result.status == "accepted" for result in ended.recipients)
-
-
-def _left_by(interruption: BaseException, outcome: Outcome) -> Outcome:
-    """Return what an interruption has left of a message that was being tried again."""
-    from mailkit.receipt import Outcome, Receipt
-
-    delivery = getattr(interruption, "delivery", None)
-    if isinstance(delivery, Receipt):
-        return Outcome(message=outcome.message, receipt=delivery)
-    return outcome if delivery is None else Outcome(message=outcome.message, error=delivery)
+        return RetryChannel(self.transport.open(edge), self.policy, edge, self)

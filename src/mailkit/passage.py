@@ -1,0 +1,126 @@
+"""What is told of one message on its way: that it is about to be sent, and what became of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from mailkit.errors import DeliveryError, MailkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from mailkit.edge import Edge
+    from mailkit.envelope import Envelope
+    from mailkit.message import Message
+    from mailkit.receipt import Outcome, Receipt
+    from mailkit.transport import Channel
+
+__all__ = ["Passage", "telling_of"]
+
+
+class Passage:
+    """One message, from the moment when it was given until it is known what became of it.
+
+    Where all goes well and nobody follows every step it makes no event, and costs next to nothing.
+
+    Args:
+        edge: Whose listener is told, and whose clock is used.
+        channel: What the message goes through.
+        message: The message as it was given; None for prepared bytes.
+        envelope: Who it is from and to, where that is known.
+    """
+
+    __slots__ = ("_channel", "_edge", "_started", "envelope", "message")
+
+    def __init__(self, edge: Edge, channel: Channel, message: Message | None, envelope: Envelope | None = None) -> None:
+        self._edge = edge
+        self._channel = channel
+        self._started = edge.now()
+        self.message = message
+        self.envelope = envelope
+
+    def begin(self, envelope: Envelope) -> None:
+        """Tell that the message is about to be sent.
+
+        Raises:
+            MailkitError: A hook refuses it.
+        """
+        self.envelope = envelope
+        if not self._edge.is_followed:
+            return
+        from mailkit.events import BeforeSend
+
+        self._edge.notify(
+            BeforeSend(
+                message_id=None if self.message is None else self.message.message_id,
+                transport=str(self._channel.transport),
+                recipients=len(envelope.rcpt_to),
+                message=self.message,
+                envelope=envelope,
+            )
+        )
+
+    def end(self, receipt: Receipt | None = None, error: BaseException | None = None) -> None:
+        """Tell what became of the message."""
+        if self._edge.listener is None or (_is_complete(receipt) and not self._edge.is_followed):
+            return
+        from mailkit.events import AfterSend
+
+        message, envelope = self._described()
+        self._edge.notify(
+            AfterSend(
+                message_id=_message_id(receipt, error) or (None if message is None else message.message_id),
+                transport=_transport(receipt, error) or str(self._channel.transport),
+                recipients=0 if envelope is None else len(envelope.rcpt_to),
+                message=message,
+                envelope=envelope,
+                receipt=receipt,
+                error=error,
+                duration=self._edge.now() - self._started,
+            )
+        )
+
+    def _described(self) -> tuple[Message | None, Envelope | None]:
+        from mailkit.message import Message
+
+        if not isinstance(self.message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - that is the error
+            return None, self.envelope
+        if self.envelope is None:
+            from mailkit.envelope import Envelope
+
+            with suppress(MailkitError):  # nobody is named in it, or wrongly
+                self.envelope = Envelope.from_message(self.message)
+        return self.message, self.envelope
+
+
+def _is_complete(receipt: Receipt | None) -> bool:
+    return receipt is not None and not any(result.status != "accepted" for result in receipt.recipients)
+
+
+def _message_id(receipt: Receipt | None, error: BaseException | None) -> str | None:
+    if receipt is not None:
+        return receipt.message_id
+    return error.message_id if isinstance(error, DeliveryError) else None
+
+
+def _transport(receipt: Receipt | None, error: BaseException | None) -> str | None:
+    if receipt is not None:
+        return receipt.transport
+    return error.transport if isinstance(error, DeliveryError) else None
+
+
+@contextmanager
+def telling_of(passages: Iterable[Passage]) -> Generator[None, None, None]:
+    """Tell what an interruption leaves of the messages of a stream that have not ended."""
+    try:
+        yield
+    except BaseException as interruption:
+        left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
+        if left is None:
+            for passage in passages:
+                passage.end(error=interruption)
+        else:
+            for passage, outcome in zip(passages, left, strict=True):
+                passage.end(outcome.receipt, outcome.error)
+        raise
