@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from mailkit.providers.base import ApiTransport
 
+# The libraries ask for the time in a way that Python 3.12 and later warn of.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 _KEY, _SECRET, _TOKEN = Secret("AKIDEXAMPLE"), Secret("SECRET/x+9="), Secret("TOKEN/1+2=")
 _WHERE: Final = "it is in the dependency group 'contracts', which nox -s contracts installs"
 _REGION: Final = "ap-hongkong"
@@ -223,7 +226,6 @@ def test_alibabas_request_is_the_librarys(server: HTTPServer, kind: str) -> None
     assert mine == wanted
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", _TENCENT)
 def test_tc3_is_the_librarys(server: HTTPServer, token: Secret | None, kind: str) -> None:
     """Tencent Cloud's library and we make the same signature of what it sends, byte for byte."""
@@ -241,7 +243,6 @@ def test_tc3_is_the_librarys(server: HTTPServer, token: Secret | None, kind: str
     assert ("x-tc-token" in theirs.headers) == (token is not None)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", _TENCENT)
 def test_tencents_request_is_the_librarys(server: HTTPServer, kind: str) -> None:
     """Operation, region, media type and payload are equal; errors are asked for in English, not in Chinese."""
