@@ -60,6 +60,11 @@ CASES: Final = {
         "12d4b7655dcc7942d92a478addfb0d1df15147282145fe04fd046023e23ef41c",
         ("x-acs-action", "x-acs-version"),
     ),
+    "a name twice": Case(
+        Request("GET", "https://dm.aliyuncs.com", headers=[("X-Odd", "b"), ("x-odd", "a")]),
+        "d9d0ea91b6de79e21d8946631cc2c47c173abbd1e70a2beeb76b830b4d92bcb4",
+        ("x-odd",),
+    ),
     "odd": Case(
         Request("GET", "https://DM.aliyuncs.com:443/a%20b/", headers={"X-Odd": "a   b"}),
         "3f69d565a614cfa3be7972a4b2dc4310ac0775547016917c641757ab7ddbf75e",
