@@ -108,7 +108,7 @@ class Table:
         if mine is not None and against in figures:
             reached = figures[against].ratios[column] / mine.ratios[column]
             most, done = (
-                (f"1/{factor:g}", f"1/{reached:.1f}") if factor > 1 else (f"{1 / factor:g}", f"{1 / reached:.1f}")
+                (f"1/{factor:g}", f"1/{reached:.1f}") if factor > 1 else (f"{1 / factor:g}", f"{1 / reached:.2f}")
             )
             self._note(f"{mine.name} ≤ {most} of {against} ({self.units[column]})", done, met=reached >= factor)
 
