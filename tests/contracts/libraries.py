@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import run
 from base64 import b64encode
 from datetime import UTC, datetime
 from importlib import import_module
@@ -9,20 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import frozen
-from tests.http_server import Answer, HTTPServer, Received
 
 from mailkit import Attachment, Message, Template
 from mailkit.mime import render
-from mailkit.providers import SES, Lettermint, Mailtrap, Resend
+from mailkit.providers import SES, Lettermint, Mailtrap, Postmark, Resend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from tests.http_server import HTTPServer
 
     from mailkit.providers.base import ApiTransport
 
-__all__ = ["AWS", "CASES", "MESSAGE_ID", "Case", "answer"]
+__all__ = ["AWS", "CASES", "MESSAGE_ID", "Case"]
 
-_WHERE: Final = "it is in the dependency group 'contracts', which nox -s contracts installs"
+_WHERE: Final = "nox -s contracts installs it"
 _KEY, _SECRET, _TOKEN = "AKIDEXAMPLE", "SECRET/x+9=", "TOKEN/1+2="
 
 _PNG: Final = b"\x89PNG"
@@ -106,6 +108,16 @@ def _lettermint(server: HTTPServer, _: pytest.MonkeyPatch, act: Callable[[Any], 
         act(client.emails)
 
 
+def _postmark(server: HTTPServer, _: pytest.MonkeyPatch, act: Callable[[Any], Awaitable[object]]) -> None:
+    postmark = pytest.importorskip("postmark", reason=_WHERE)
+
+    async def send() -> None:
+        async with postmark.ServerClient("tok", base_url=f"http://127.0.0.1:{server.port}") as client:
+            await act(client.outbound)
+
+    run(send())
+
+
 def _ses(server: HTTPServer, _: pytest.MonkeyPatch, act: Callable[[Any], object]) -> None:
     session = import_module("botocore.session").Session()
     session.set_credentials(_KEY, _SECRET, _TOKEN)
@@ -131,6 +143,35 @@ _FILES: Final = [
 _SMALL: Final = [{"from": "a@example.com", "to": [to], "subject": "s", "text": "t"} for to in ("b@a.test", "c@a.test")]
 _TWO: Final = [_PLAIN.evolve(to="b@a.test"), _PLAIN.evolve(to="c@a.test")]
 
+_POSTMARK_FULL: Final[Mapping[str, Any]] = {
+    "sender": "Änn <a@example.com>",
+    "to": "Bob <b@example.com>, e@example.com",
+    "cc": "c@example.com",
+    "bcc": "d@example.com",
+    "reply_to": "R <r@example.com>",
+    "subject": "Grüße",
+    "text_body": "Zażółć",
+    "html_body": '<p>ж<img src="cid:logo">',
+    "headers": [{"Name": "X-A", "Value": "b"}],
+    "tag": "cat",
+    "metadata": {"k": "v"},
+    "track_opens": False,
+    "track_links": "HtmlAndText",
+    "attachments": [
+        {"Name": "a.txt", "Content": _HELLO, "ContentType": "text/plain"},
+        {"Name": "l.png", "Content": _LOGO, "ContentType": "image/png", "ContentID": "cid:logo"},
+    ],
+}
+_POSTMARK_SMALL: Final = [
+    {"sender": "a@example.com", "to": to, "subject": "s", "text_body": "t"} for to in ("b@a.test", "c@a.test")
+]
+_POSTMARK_STORED: Final[Mapping[str, Any]] = {
+    "sender": "a@example.com",
+    "to": "b@example.com",
+    "template_alias": "welcome",
+    "template_model": {"name": "李"},
+}
+
 _SES_FULL: Final[Mapping[str, Any]] = {
     "FromEmailAddress": "=?utf-8?q?=C3=84nn?= <a@example.com>",
     "Destination": {
@@ -155,26 +196,6 @@ _SES_FULL: Final[Mapping[str, Any]] = {
 _MIME: Final = _PLAIN.evolve(
     sender="s@example.com", bcc="d@example.com", date=datetime(2026, 11, 23, tzinfo=UTC), message_id=MESSAGE_ID
 )
-
-
-# What the vendors' servers answer.
-
-
-def answer(request: Received) -> Answer:
-    """Return what a vendor answers, whichever it is."""
-    body = request.json()
-    many = body.get("requests", body.get("BulkEmailEntries", ())) if isinstance(body, dict) else body
-    answers: dict[str, Any] = {
-        "/emails": {"id": "1"},
-        "/emails/batch": {"data": [{"id": "1"} for _ in many]},
-        "/api/send": {"success": True, "message_ids": ["1"]},
-        "/api/batch": {"success": True, "responses": [{"success": True, "message_ids": ["1"]} for _ in many]},
-        "/v1/send": {"message_id": "1", "status": "pending"},
-        "/v1/send/batch": [{"message_id": "1", "status": "pending"} for _ in many],
-        "/v2/email/outbound-emails": {"MessageId": "1"},
-        "/v2/email/outbound-bulk-emails": {"BulkEmailEntryResults": [{"Status": "SUCCESS"} for _ in many]},
-    }
-    return Answer(200, answers[request.path], {"Content-Type": "application/json"})
 
 
 @frozen
@@ -267,6 +288,42 @@ CASES: Final[Mapping[str, Case]] = {
         {"key": "lm_KEY"},
         lambda server, patch: _lettermint(server, patch, lambda emails: emails.send_batch(_SMALL, **_ONCE)),
         [each.evolve(message_id=MESSAGE_ID) for each in _TWO],
+    ),
+    "postmark": Case(
+        Postmark,
+        {"key": "tok"},
+        lambda server, patch: _postmark(server, patch, lambda outbound: outbound.send(dict(_POSTMARK_FULL))),
+        [_FULL.evolve(track_opens=False, track_clicks=True, message_id=MESSAGE_ID)],
+    ),
+    "postmark batch": Case(
+        Postmark,
+        {"key": "tok"},
+        lambda server, patch: _postmark(server, patch, lambda outbound: outbound.send_batch(_POSTMARK_SMALL)),
+        [each.evolve(message_id=MESSAGE_ID) for each in _TWO],
+    ),
+    "postmark template": Case(
+        Postmark,
+        {"key": "tok"},
+        lambda server, patch: _postmark(
+            server,
+            patch,
+            lambda outbound: outbound.send_with_template(
+                {"sender": "a@example.com", "to": "b@example.com", "template_id": 7, "template_model": {}}
+            ),
+        ),
+        [_STORED.evolve(template=Template(7), message_id=MESSAGE_ID)],
+    ),
+    "postmark template batch": Case(
+        Postmark,
+        {"key": "tok"},
+        lambda server, patch: _postmark(
+            server,
+            patch,
+            lambda outbound: outbound.send_batch_with_template(
+                [dict(_POSTMARK_STORED), {**_POSTMARK_STORED, "to": "c@example.com"}]
+            ),
+        ),
+        [_STORED.evolve(to=to, message_id=MESSAGE_ID) for to in ("b@example.com", "c@example.com")],
     ),
     "ses": Case(
         SES,

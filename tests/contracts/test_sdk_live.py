@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from tests.contracts.libraries import AWS, CASES, MESSAGE_ID, Case, answer
-from tests.http_server import HTTPServer, Received
+from tests.contracts.libraries import AWS, CASES, MESSAGE_ID, Case
+from tests.http_server import Answer, HTTPServer, Received
 
 from mailkit import Mailer, RetryPolicy
 from mailkit.edge.http import Request
@@ -23,7 +23,29 @@ from mailkit.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_CREDENTIALS: Final = ("authorization", "api-token", "x-lettermint-token")
+_CREDENTIALS: Final = ("authorization", "api-token", "x-lettermint-token", "x-postmark-server-token")
+
+
+def _answer(request: Received) -> Answer:
+    body = request.json()
+    names = ("requests", "BulkEmailEntries", "Messages")
+    many = next((body[name] for name in names if name in body), ()) if isinstance(body, dict) else body
+    taken = {"ErrorCode": 0, "Message": "OK", "MessageID": "1", "SubmittedAt": "2026-11-23T00:00:00Z", "To": "b@a.test"}
+    answers: dict[str, Any] = {
+        "/emails": {"id": "1"},
+        "/emails/batch": {"data": [{"id": "1"} for _ in many]},
+        "/api/send": {"success": True, "message_ids": ["1"]},
+        "/api/batch": {"success": True, "responses": [{"success": True, "message_ids": ["1"]} for _ in many]},
+        "/email": taken,
+        "/email/withTemplate": taken,
+        "/email/batch": [taken for _ in many],
+        "/email/batchWithTemplates": [taken for _ in many],
+        "/v1/send": {"message_id": "1", "status": "pending"},
+        "/v1/send/batch": [{"message_id": "1", "status": "pending"} for _ in many],
+        "/v2/email/outbound-emails": {"MessageId": "1"},
+        "/v2/email/outbound-bulk-emails": {"BulkEmailEntryResults": [{"Status": "SUCCESS"} for _ in many]},
+    }
+    return Answer(200, answers[request.path], {"Content-Type": "application/json"})
 
 
 # What differs on purpose: how a payload of the library's becomes ours.
@@ -46,10 +68,23 @@ def _lettermint_keeps_our_message_id(payload: Any) -> Any:
     return {**payload, "headers": {**own, **payload.get("headers", {})}}
 
 
+def _postmark_keeps_our_message_id(payload: Any) -> Any:
+    """The same with Postmark; besides, its library writes empty lists where there is nothing."""
+    headers = [{"Name": "Message-ID", "Value": f"<{MESSAGE_ID}>"}, {"Name": "X-PM-KeepID", "Value": "true"}]
+    said = {name: value for name, value in payload.items() if value not in ([], {}) or name == "TemplateModel"}
+    return {**said, "Headers": headers + payload["Headers"]}
+
+
 DIFFERENCES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "resend": _resend_content_is_base64,
     "lettermint": _lettermint_keeps_our_message_id,
     "lettermint batch": lambda payload: [_lettermint_keeps_our_message_id(each) for each in payload],
+    "postmark": _postmark_keeps_our_message_id,
+    "postmark batch": lambda payload: [_postmark_keeps_our_message_id(each) for each in payload],
+    "postmark template": _postmark_keeps_our_message_id,
+    "postmark template batch": lambda payload: {
+        "Messages": [_postmark_keeps_our_message_id(each) for each in payload["Messages"]]
+    },
     "mailtrap batch": _mailtrap_has_no_base,
 }
 
@@ -57,7 +92,7 @@ DIFFERENCES: Final[Mapping[str, Callable[[Any], Any]]] = {
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
     """A server in all vendors' place."""
-    with HTTPServer(answer) as server:
+    with HTTPServer(_answer) as server:
         yield server
 
 
@@ -123,4 +158,5 @@ def test_every_difference_is_one() -> None:
     assert _resend_content_is_base64(numbers) != numbers
     batch = {"base": {"text": "t"}, "requests": [{"to": "b"}]}
     assert _lettermint_keeps_our_message_id({}) != {}
+    assert _postmark_keeps_our_message_id({"Headers": []}) != {"Headers": []}
     assert json.dumps(_mailtrap_has_no_base(batch)) == '{"requests": [{"text": "t", "to": "b"}]}'
