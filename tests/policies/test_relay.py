@@ -79,8 +79,9 @@ def test_outcomes_name_the_messages_as_they_were_given(colour: Colour, run: Any)
     given = [letter(0), earlier, letter(2), letter(3)]
     settled: list[Outcome] = []
 
-    async def settle(outcome: Outcome) -> None:
+    async def settle(outcome: Outcome) -> Outcome:
         settled.append(outcome)
+        return outcome
 
     async def send() -> list[Outcome]:
         relay = Relay(channel, each(given), let_in, settle)
@@ -118,8 +119,9 @@ def test_what_is_held_back_ends_the_segment(colour: Colour, run: Any) -> None:
         refused = Outcome(message=message, error=RejectedError("never"))
         return {1: Later(answer), 2: Later(enter), 4: refused, 5: Later(answer)}.get(which, message)
 
-    async def settle(outcome: Outcome) -> None:
+    async def settle(outcome: Outcome) -> Outcome:
         settled.append(outcome)
+        return outcome
 
     async def send() -> list[Outcome]:
         relay = Relay(channel, each([letter(which) for which in range(6)]), admit, settle)
@@ -154,12 +156,13 @@ class Striking:
             interruption.__dict__["delivery"] = Windowed.accepted(letter(2)).receipt
         raise interruption
 
-    async def settle(self, outcome: Outcome) -> None:
+    async def settle(self, outcome: Outcome) -> Outcome:
         """Be interrupted by the second outcome."""
         if self.at == "settle" and number(outcome) == 1:
             self.at = ""
             raise Interrupted
         self.settled.append(outcome)
+        return outcome
 
 
 async def take(outcomes: AsyncGenerator[Outcome, None], seen: list[Outcome], *, at: str) -> None:

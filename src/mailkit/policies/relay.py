@@ -39,8 +39,8 @@ class Later:
     resume: Callable[[], Awaitable[Message | Outcome]]
 
 
-async def _nothing(_outcome: Outcome) -> None:
-    """Nothing is to be done about an outcome."""
+async def _as_it_is(outcome: Outcome) -> Outcome:
+    return outcome
 
 
 class Relay:
@@ -50,8 +50,8 @@ class Relay:
         channel: Where they go.
         messages: The messages.
         admit: Says what becomes of a message when it is taken.
-        settle: Is told each outcome of a message that `admit` was asked about before anybody else hears of it, those
-            that an interruption leaves included.
+        settle: Is told each outcome of a message that `admit` was asked about, those that an interruption leaves
+            included, and returns what others are to hear. It may be told one twice, if it was interrupted itself.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Relay:
         channel: Channel,
         messages: AsyncIterator[Message | Outcome],
         admit: Callable[[Message], Awaitable[Message | Outcome | Later]],
-        settle: Callable[[Outcome], Awaitable[None]] = _nothing,
+        settle: Callable[[Outcome], Awaitable[Outcome]] = _as_it_is,
     ) -> None:
         self._channel = channel
         self._messages = messages
@@ -123,7 +123,7 @@ class Relay:
         mine = _named(given, outcome)
         if not isinstance(given, Outcome):
             self._answered.append(mine)
-            await self._settle(mine)
+            mine = await self._settle(mine)
             self._answered.pop()
         return mine
 
@@ -133,13 +133,10 @@ class Relay:
         given = [*self._given]
         if below is None:
             below = tuple([_left_by(interruption, each) for each in given[: len(given) - self._is_asking]])
-        left = [_named(each, outcome) for each, outcome in zip_longest(given, below)]
-        for outcome, each in zip(left, given, strict=True):
-            if not isinstance(each, Outcome):
-                await self._settle(outcome)
-        for outcome in self._answered:
-            await self._settle(outcome)
-        interruption.__dict__["outcomes"] = (*self._answered, *left)
+        left = [await self._settle(outcome) for outcome in self._answered]
+        for each, outcome in zip_longest(given, below):
+            left.append(each if isinstance(each, Outcome) else await self._settle(_named(each, outcome)))
+        interruption.__dict__["outcomes"] = tuple(left)
 
 
 def _named(given: Message | Outcome, outcome: Outcome | None) -> Outcome:
