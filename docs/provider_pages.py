@@ -144,7 +144,8 @@ def _features(provider: type[ApiTransport]) -> Iterator[str]:
     else:
         yield "There is no idempotency key: an outcome that is unknown stays unknown.\n"
     if provider.batch_size > 1:
-        yield f"`send_many` puts up to {provider.batch_size} messages into one request.\n"
+        yield f"`send_many` puts up to {provider.batch_size} messages into one request, where they"
+        yield "[can share one](../how-to/personalised-mail.md#what-becomes-of-a-thousand).\n"
     else:
         yield "`send_many` makes one request for each message, as many at once as `connections` says.\n"
 

@@ -77,7 +77,6 @@ class CredentialChain:
                 "in profiles and roles, install botocore: pip install 'mailkit-sdk[ses]'"
             )
         self._profile = profile
-        self._session: Any = None
         self._found: Any = None
 
     def __repr__(self) -> str:
@@ -111,9 +110,8 @@ class CredentialChain:
         return AccessKey(frozen.access_key, Secret(frozen.secret_key), token)
 
     def _opened(self) -> Any:
-        if self._session is None:
-            self._session = import_module("botocore.session").Session(profile=self._profile)
-        return self._session
+        # Each thread that looks has a session for itself: no two may share one. What it finds, they may.
+        return import_module("botocore.session").Session(profile=self._profile)
 
     def _frozen(self) -> Any:
         if self._found is None:
