@@ -27,6 +27,7 @@ _OURS: Final = {
     "file": "mailkit.local:FileTransport",
     "gmail": "mailkit.providers.gmail:Gmail",
     "graph": "mailkit.providers.microsoftgraph:MicrosoftGraph",
+    "jmap": "mailkit.providers.jmap:JMAP",
     "lettermint": "mailkit.providers.lettermint:Lettermint",
     "lmtp": "mailkit.smtp.transport:SMTP",
     "maildir": "mailkit.local:MaildirTransport",

@@ -5,8 +5,9 @@ All known defects of the files are corrected here and nowhere else; ``vendors/sp
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import field, frozen
 from tests.contracts.openapi import Contract, at
@@ -14,6 +15,7 @@ from tests.providers.forms import form_of
 
 from mailkit import Message, Template
 from mailkit.providers import (
+    JMAP,
     SES,
     Alibaba,
     AokSend,
@@ -36,11 +38,14 @@ from mailkit.providers import (
     SparkPost,
     Tencent,
 )
+from mailkit.providers.jmap_calls import Account, submission
+from mailkit.providers.jmap_session import Mailboxes, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mailkit.edge.http import Request
+    from mailkit.envelope import Envelope
     from mailkit.providers.base import ApiTransport
 
 __all__ = ["VENDORS", "Vendor"]
@@ -223,6 +228,24 @@ def _own(name: str) -> Contract:
 _LETTERMINT: Final = _own("lettermint_send")
 
 
+class _JMAPLookedUp(JMAP):
+    """An account as it is when it has been looked up, so that its requests can be built without a server."""
+
+    name: ClassVar[str] = "jmap"
+
+    def build_request(self, message: Message, envelope: Envelope) -> Request:
+        """Return the request that submits what was uploaded."""
+        session = Session(state="1", api_url=f"{self.base_url}/jmap/api/", upload_url="", account="A1")
+        account = Account(session=session, mailboxes=Mailboxes("D", "S"), identities=())
+        record = {"identityId": "I1", **self.complete_payload(message, envelope)}
+        return self.call(session.api_url, submission(account, blob="B1", email="#m", record=record, keep=True))
+
+
+def _jmap_submission(request: Request) -> Any:
+    """Return what is to be created by EmailSubmission/set."""
+    return json.loads(request.body or b"")["methodCalls"][1][1]["create"]["s"]
+
+
 def _sendcloud_keys_come_later(document: Any) -> None:
     """sendcloud_mail_*.schema.json have user and key in the form, where only ``authorize`` puts them."""
     for name in ("apiUser", "apiKey"):
@@ -281,6 +304,11 @@ VENDORS: Final[Mapping[str, Vendor]] = {
             **dict.fromkeys(("everything", "inline", "non-ascii"), "text beside html"),
             "calendar": "a calendar part",
         },
+    ),
+    "jmap": Vendor(
+        _JMAPLookedUp("KEY", host="jmap.example.com"),
+        {"/jmap/api/": [Contract("derived/jmap_emailsubmission_create.schema.json")]},
+        payload=_jmap_submission,
     ),
     "lettermint": Vendor(
         Lettermint("KEY"), {"/send": [_LETTERMINT], "/send/batch": []}, each={"/send/batch": ("", [_LETTERMINT])}

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mailkit.providers.brevo import Brevo
     from mailkit.providers.cloudflare import Cloudflare
     from mailkit.providers.gmail import Gmail
+    from mailkit.providers.jmap import JMAP
     from mailkit.providers.lettermint import Lettermint
     from mailkit.providers.mailersend import MailerSend
     from mailkit.providers.mailgun import Mailgun
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mailkit.providers.tencent import Tencent
 
 __all__ = [
+    "JMAP",
     "SES",
     "Alibaba",
     "AokSend",
