@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from itertools import count
+import subprocess
+import sys
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_a_boundary_is_taken(value: str) -> None:
 
 def test_ours_hold_128_random_bits_and_never_begin_each_other() -> None:
     """Two messages share none; those of one message have the same length."""
-    ours, others = Boundaries(), Boundaries()
+    ours, others = Boundaries("1@example.com"), Boundaries("2@example.com")
     drawn = [ours.next() for _ in range(4)]
     assert all(re.fullmatch(r"=_[0-3]_[0-9a-f]{32}", boundary) for boundary in drawn)
     assert len(set(drawn)) == 4
@@ -36,7 +37,7 @@ def test_ours_hold_128_random_bits_and_never_begin_each_other() -> None:
 def test_one_that_begins_another_is_refused(first: str, second: str) -> None:
     """A reader that compares only the beginning would take one for the other."""
     given = iter([first, second])
-    boundaries = Boundaries(lambda: next(given))
+    boundaries = Boundaries("1@example.com", lambda: next(given))
     boundaries.next()
     with pytest.raises(MessageError, match="twice"):
         boundaries.next()
@@ -49,7 +50,7 @@ def content(*blocks: bytes) -> Content:
 
 def test_finds_a_boundary_in_what_goes_out_as_it_is() -> None:
     """In texts, and across the blocks of a file; base64 is not even looked at."""
-    boundaries = Boundaries(lambda: "edge")
+    boundaries = Boundaries("1@example.com", lambda: "edge")
     assert boundaries.are_absent_from("7bit", b"--edge")  # none drawn yet
     boundaries.next()
     assert not boundaries.are_absent_from("7bit", b"x\r\n--edge")
@@ -65,14 +66,21 @@ def test_a_file_is_not_read_for_a_random_one() -> None:
     def unreadable() -> Content:
         raise AssertionError
 
-    boundaries = Boundaries()
+    boundaries = Boundaries("1@example.com")
     boundaries.next()
     assert boundaries.are_absent_from("binary", Content("binary", 1, unreadable))  # type: ignore[arg-type]
 
 
-def test_a_text_is_looked_through_even_for_a_random_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_has_the_same_ones_each_time() -> None:
+    """What is tried again is the same to the last octet, and nobody outside of the process can tell them beforehand."""
+    first, again = Boundaries("1@example.com").next(), Boundaries("1@example.com").next()
+    assert first == again
+    program = "from mailkit.mime.boundary import Boundaries; print(Boundaries('1@example.com').next())"
+    elsewhere = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert elsewhere.strip() != first
+
+
+def test_a_text_is_looked_through_even_for_one_of_ours() -> None:
     """It costs nothing."""
-    numbers = count()
-    monkeypatch.setattr("mailkit.mime.boundary.token_hex", lambda _: f"{next(numbers)}")
-    boundaries = Boundaries()
+    boundaries = Boundaries("1@example.com")
     assert not boundaries.are_absent_from("8bit", f"--{boundaries.next()}".encode())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from secrets import token_hex
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import MessageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Boundaries", "check_boundary"]
 
+_KEY: Final = token_bytes(32)
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 
 
@@ -37,18 +39,20 @@ def check_boundary(value: object) -> str:
 class Boundaries:
     """The boundaries of one message, drawn one after the other.
 
-    Ours hold 128 random bits and start with ``=_``, which neither base64 nor quoted-printable ever writes: only parts
-    that go out as they are can hold one, and only by somebody who knew the bits beforehand.
+    Ours hold 128 bits and start with ``=_``, which neither base64 nor quoted-printable ever writes: only parts that go
+    out as they are can hold one, and only by somebody who knew the bits beforehand. They come from the Message-ID under
+    a key that never leaves the process, so that a message that is tried again is the same to the last octet.
 
     Args:
-        draw: What gives a boundary, if they are not to be random.
+        message_id: Whose boundaries they are.
+        draw: What gives a boundary instead.
     """
 
-    __slots__ = ("_delimiters", "_draw", "_drawn", "_random")
+    __slots__ = ("_delimiters", "_draw", "_drawn", "_message_id")
 
-    def __init__(self, draw: Callable[[], str] | None = None) -> None:
+    def __init__(self, message_id: str, draw: Callable[[], str] | None = None) -> None:
+        self._message_id = message_id
         self._draw = draw
-        self._random = ""
         self._drawn: list[str] = []
         self._delimiters: list[bytes] = []
 
@@ -60,8 +64,8 @@ class Boundaries:
                 for the other.
         """
         if self._draw is None:
-            self._random = self._random or token_hex(16)
-            boundary = f"=_{len(self._drawn)}_{self._random}"
+            digest = blake2b(self._message_id.encode(), key=_KEY, digest_size=16).hexdigest()
+            boundary = f"=_{len(self._drawn)}_{digest}"
         else:
             boundary = check_boundary(self._draw())
             if any(boundary.startswith(other) or other.startswith(boundary) for other in self._drawn):

@@ -108,14 +108,14 @@ def render(
 ) -> Rendered:
     """Return a message as octets, in the encodings that a server can take.
 
-    The same message gives the same octets if it has a date and a message_id and if `boundary` does not change.
+    The same message gives the same octets within a process, if it has a date and a message_id.
 
     Args:
         message: What is to be sent. A missing date is now, a missing message_id is made.
         eight_bit: Whether UTF-8 may go out as it is (8BITMIME).
         smtputf8: Whether an address with a local part beyond ASCII may stand in the header (SMTPUTF8).
         binary: Whether attachments may go out as they are (BINARYMIME, which wants BDAT).
-        boundary: Gives a new boundary each time; by default 128 random bits.
+        boundary: Gives a new boundary each time; by default 128 bits that nobody else can know.
 
     Raises:
         UnsupportedFeatureError: An address needs SMTPUTF8.
@@ -131,7 +131,7 @@ def render(
             feature="smtputf8",
         )
     root = structure(message, eight_bit=eight_bit, binary=binary)
-    boundaries = Boundaries(boundary)
+    boundaries = Boundaries(message_id, boundary)
     pieces: list[bytes | Content] = [header.encode()]
     _write(root, boundaries, pieces)
     _refuse_boundaries(root, boundaries)
