@@ -17,7 +17,7 @@ from mailkit.mime.media_parameters import Parameterized, parse_parameters
 if TYPE_CHECKING:
     from mailkit.mime.foreign_fields import ForeignField
 
-__all__ = ["PartReader"]
+__all__ = ["PartReader", "read_attachment"]
 
 _MAX_DEPTH = 50
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -147,16 +147,29 @@ class PartReader:
         self.fields[form] = Calendar(text, method=parameters.get("method")) if form == "calendar" else text
 
     def _attach(self, part: _Part, *, is_inline: bool | None) -> None:
-        disposition: Any = part.disposition.value or ("inline" if is_inline else None)
-        data = _message_bytes(part) if part.content_type.value.startswith("message/") else _bytes(part)
-        if part.content_type.value == "message/rfc822" and part.content_id is None:
-            self.attachments.append(Attachment.from_message(data, part.filename, disposition=disposition))
-            return
-        self.attachments.append(
-            Attachment.from_bytes(
-                data, part.filename, _media_type(part), content_id=part.content_id, disposition=disposition
-            )
-        )
+        self.attachments.append(_attachment(part, is_inline=is_inline))
+
+
+def _attachment(part: _Part, *, is_inline: bool | None) -> Attachment:
+    disposition: Any = part.disposition.value or ("inline" if is_inline else None)
+    data = _message_bytes(part) if part.content_type.value.startswith("message/") else _bytes(part)
+    if part.content_type.value == "message/rfc822" and part.content_id is None:
+        return Attachment.from_message(data, part.filename, disposition=disposition)
+    return Attachment.from_bytes(
+        data, part.filename, _media_type(part), content_id=part.content_id, disposition=disposition
+    )
+
+
+def read_attachment(part: ForeignMessage[Any, Any]) -> Attachment:
+    """Return one part of a standard library message as an attachment, whatever is in it.
+
+    Raises:
+        MessageError: It has parts of its own, or something that an Attachment cannot express.
+    """
+    described = _describe(part, "the attached part")
+    if _is_multipart(described):
+        raise MessageError(f"an attached part is {described.content_type.value[:60]!r}: attach its parts one by one")
+    return _attachment(described, is_inline=None)
 
 
 def _describe(message: object, what: str, *, is_root: bool = False) -> _Part:

@@ -14,12 +14,12 @@ from mailkit.mime.headers import is_structured
 
 if TYPE_CHECKING:
     import email.message
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mailkit.address import Address
     from mailkit.mime.foreign_fields import ForeignField
 
-__all__ = ["fields_of"]
+__all__ = ["fields_of", "fields_of_header"]
 
 _PART_FIELDS = frozenset(
     {
@@ -52,10 +52,20 @@ def fields_of(message: email.message.Message[Any, Any]) -> dict[str, Any]:
     found = dict(parts.fields)
     if parts.attachments:
         found["attachments"] = tuple(parts.attachments)
+    return fields_of_header(fields_in(message)) | found
+
+
+def fields_of_header(fields: Iterable[ForeignField]) -> dict[str, Any]:
+    """Return the keyword arguments that make a Message of header fields alone.
+
+    Raises:
+        MessageError: One of them is malformed; the error names it.
+        AddressError: An address is not valid.
+    """
     header = _Header()
-    for field in fields_in(message):
+    for field in fields:
         header.read(field)
-    return header.complete() | found
+    return header.complete()
 
 
 class _Header:
