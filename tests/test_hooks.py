@@ -22,10 +22,14 @@ from mailkit.events import AfterSend, BeforeSend, Event
 from mailkit.hooks import Hooks
 from mailkit.message import Message
 from mailkit.policies.retry import RetryPolicy
+from mailkit.receipt import Outcome
 from mailkit.testing import FakeTransport
+from mailkit.transport import Capabilities, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mailkit.edge import Edge
 
 NOW = RetryPolicy(wait=lambda state: 0.0)
 
@@ -211,6 +215,63 @@ def test_nobody_is_told_of_what_goes_well_where_nobody_asks(colour: Colour) -> N
     )
     assert [outcome.ok for outcome in outcomes] == [True] * 3
     assert _titles(heard) == ["mailkit.retry"]
+
+
+class _Interrupted:
+    """A transport whose streams are interrupted after the third message was taken, and which may say what it leaves."""
+
+    capabilities = Capabilities.everything()
+
+    def __init__(self, outcomes: tuple[Outcome, ...] | None) -> None:
+        self.interruption = KeyboardInterrupt()
+        if outcomes is not None:
+            self.interruption.__dict__["outcomes"] = outcomes
+
+    def open(self, edge: Edge) -> Channel:
+        channel = Channel(self)
+        channel.send_many = self.stream  # type: ignore[method-assign,assignment]
+        return channel
+
+    async def stream(self, messages: Any, **options: Any) -> Any:
+        taken = [await anext(messages) for _ in range(3)]
+        yield Outcome(message=taken[0], error=RejectedError("550"))
+        raise self.interruption
+
+    def __str__(self) -> str:
+        return "interrupted://"
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_an_interruption_of_a_stream_is_told_of_for_each_message(colour: Colour, says: bool) -> None:
+    """With what is left of each where that is known; else it is unknown what became of them, and the cause is it."""
+    heard: list[AfterSend] = []
+    messages = [_message(str(number)) for number in range(5)]
+    left = tuple(Outcome(message=message, error=ConnectError("not written")) for message in messages[1:3])
+    transport = _Interrupted(left if says else None)
+    with pytest.raises(KeyboardInterrupt):
+        send_many(colour, transport, messages, retry=RetryPolicy.none(), hooks=Hooks(after_send=heard.append))
+    assert [event.message.subject for event in heard if event.message] == ["0", "1", "2"]
+    assert [event.outcome for event in heard] == ["rejected", *(["not_sent"] * 2 if says else ["unknown"] * 2)]
+    assert says or [event.error for event in heard[1:]] == [transport.interruption] * 2
+
+
+def test_an_interruption_of_one_message_is_told_of(colour: Colour) -> None:
+    """It goes on as it came, once its end was told of."""
+    heard: list[AfterSend] = []
+    interruption = KeyboardInterrupt()
+
+    class Interrupted(_Interrupted):
+        def open(self, edge: Edge) -> Channel:
+            channel = Channel(self)
+            channel.send = self.one  # type: ignore[method-assign]
+            return channel
+
+        async def one(self, message: Message, envelope: Envelope) -> Any:
+            raise interruption
+
+    with pytest.raises(KeyboardInterrupt):
+        send(colour, Interrupted(None), _message(), hooks=Hooks(after_send=heard.append, after_attempt=heard.append))
+    assert [(event.outcome, event.error) for event in heard] == [("unknown", interruption)] * 2
 
 
 # -- refusing ----------------------------------------------------------------------------------------------------------

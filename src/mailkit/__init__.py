@@ -41,11 +41,13 @@ if TYPE_CHECKING:
         TransientError,
         UnsupportedFeatureError,
     )
+    from mailkit.hooks import Hooks
     from mailkit.mailer import AsyncMailer, Mailer
     from mailkit.message import Message, Template
     from mailkit.policies.concurrency import Concurrency
     from mailkit.policies.rate_limit import RateLimit
-    from mailkit.policies.retry import RetryPolicy
+    from mailkit.policies.redirect import Redirect
+    from mailkit.policies.retry import Retry, RetryPolicy
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
     from mailkit.transport import Capabilities, Transport
@@ -63,6 +65,7 @@ __all__ = [
     "DeliveryError",
     "DeliveryTimeout",
     "Envelope",
+    "Hooks",
     "Mailer",
     "MailkitError",
     "Message",
@@ -75,8 +78,10 @@ __all__ = [
     "RateLimitedError",
     "Receipt",
     "RecipientResult",
+    "Redirect",
     "RejectedError",
     "Reply",
+    "Retry",
     "RetryPolicy",
     "TLSError",
     "Template",
@@ -107,11 +112,13 @@ _HOMES = {
         "TransientError",
         "UnsupportedFeatureError",
     ),
+    "hooks": ("Hooks",),
     "mailer": ("AsyncMailer", "Mailer"),
     "message": ("Message", "Template"),
     "policies.concurrency": ("Concurrency",),
     "policies.rate_limit": ("RateLimit",),
-    "policies.retry": ("RetryPolicy",),
+    "policies.redirect": ("Redirect",),
+    "policies.retry": ("Retry", "RetryPolicy"),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),
     "transport": ("Capabilities", "Transport"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -22,8 +22,8 @@ E = TypeVar("E", bound="Event")
 _LOGS = ("off", "facts", "personal")
 
 
-def _each(given: Any) -> tuple[Any, ...]:
-    return tuple(given) if isinstance(given, Iterable) else (given,)
+def _each(given: object) -> tuple[Any, ...]:
+    return tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else (given,)
 
 
 def _functions(given: Callable[[E], object] | Iterable[Callable[[E], object]]) -> tuple[Callable[[E], object], ...]:

@@ -121,6 +121,6 @@ def telling_of(passages: Iterable[Passage]) -> Generator[None, None, None]:
             for passage in passages:
                 passage.end(error=interruption)
         else:
-            for passage, outcome in zip(passages, left, strict=True):
+            for passage, outcome in zip(passages, left, strict=False):
                 passage.end(outcome.receipt, outcome.error)
         raise

@@ -8,15 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.policies.budget import RetryBudget
     from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.doubt import Doubt
+    from mailkit.policies.jitter import FullJitter
     from mailkit.policies.rate_limit import RateLimit
-    from mailkit.policies.retry import RetryPolicy
+    from mailkit.policies.redirect import Redirect
+    from mailkit.policies.retry import Retry, RetryPolicy
 
-__all__ = ["Concurrency", "RateLimit", "RetryPolicy"]
+__all__ = ["Concurrency", "Doubt", "FullJitter", "RateLimit", "Redirect", "Retry", "RetryBudget", "RetryPolicy"]
 
 _HOMES = {
     "Concurrency": "concurrency",
+    "Doubt": "doubt",
+    "FullJitter": "jitter",
     "RateLimit": "rate_limit",
+    "Redirect": "redirect",
+    "Retry": "retry",
+    "RetryBudget": "budget",
     "RetryPolicy": "retry",
 }
 
