@@ -44,10 +44,15 @@ if TYPE_CHECKING:
     from mailkit.hooks import Hooks
     from mailkit.mailer import AsyncMailer, Mailer
     from mailkit.message import Message, Template
+    from mailkit.policies.breaker import CircuitBreaker
     from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.failover import Failover
     from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.redirect import Redirect
     from mailkit.policies.retry import Retry, RetryPolicy
+    from mailkit.policies.round_robin import RoundRobin
+    from mailkit.policies.route import Route
+    from mailkit.policies.weighted import Weighted
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
     from mailkit.transport import Capabilities, Transport
@@ -59,12 +64,14 @@ __all__ = [
     "Attachment",
     "AuthenticationError",
     "Capabilities",
+    "CircuitBreaker",
     "Concurrency",
     "ConfigurationError",
     "ConnectError",
     "DeliveryError",
     "DeliveryTimeout",
     "Envelope",
+    "Failover",
     "Hooks",
     "Mailer",
     "MailkitError",
@@ -83,11 +90,14 @@ __all__ = [
     "Reply",
     "Retry",
     "RetryPolicy",
+    "RoundRobin",
+    "Route",
     "TLSError",
     "Template",
     "TransientError",
     "Transport",
     "UnsupportedFeatureError",
+    "Weighted",
 ]
 
 _HOMES = {
@@ -115,10 +125,15 @@ _HOMES = {
     "hooks": ("Hooks",),
     "mailer": ("AsyncMailer", "Mailer"),
     "message": ("Message", "Template"),
+    "policies.breaker": ("CircuitBreaker",),
     "policies.concurrency": ("Concurrency",),
+    "policies.failover": ("Failover",),
     "policies.rate_limit": ("RateLimit",),
     "policies.redirect": ("Redirect",),
     "policies.retry": ("Retry", "RetryPolicy"),
+    "policies.round_robin": ("RoundRobin",),
+    "policies.route": ("Route",),
+    "policies.weighted": ("Weighted",),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),
     "transport": ("Capabilities", "Transport"),

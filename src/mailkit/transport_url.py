@@ -58,6 +58,11 @@ class TransportURL:
     path: str = ""
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.scheme}://"
+
     @classmethod
     def parse(cls, text: str) -> TransportURL:
         """Take a URL apart.
@@ -100,10 +105,10 @@ class TransportURL:
             key = name.replace("-", "_")
             if key not in known:
                 known_names = ", ".join(sorted(known)) or "none"
-                msg = f"{self.scheme}:// has no parameter {name!r}; it knows: {known_names}"
+                msg = f"{self.name} has no parameter {name!r}; it knows: {known_names}"
                 raise ConfigurationError(msg)
             if key in values:
-                msg = f"{self.scheme}:// has the parameter {name!r} twice: keep one"
+                msg = f"{self.name} has the parameter {name!r} twice: keep one"
                 raise ConfigurationError(msg)
             try:
                 values[key] = known[key](text)
@@ -115,7 +120,7 @@ class TransportURL:
                     switch: "on or off",
                 }
                 wanted = kind.get(known[key], "valid")
-                msg = f"the parameter {name!r} of {self.scheme}:// is not {wanted}"
+                msg = f"the parameter {name!r} of {self.name} is not {wanted}"
                 raise ConfigurationError(msg) from None
         return values
 
@@ -127,7 +132,7 @@ class TransportURL:
         """
         for name, value in parts.items():
             if value:
-                msg = f"{self.scheme}:// takes no {name}: leave it out"
+                msg = f"{self.name} takes no {name}: leave it out"
                 raise ConfigurationError(msg)
 
 

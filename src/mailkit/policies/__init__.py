@@ -8,25 +8,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailkit.policies.breaker import CircuitBreaker
     from mailkit.policies.budget import RetryBudget
+    from mailkit.policies.circuit import Breaker
     from mailkit.policies.concurrency import Concurrency
     from mailkit.policies.doubt import Doubt
+    from mailkit.policies.failover import Failover
     from mailkit.policies.jitter import FullJitter
     from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.redirect import Redirect
     from mailkit.policies.retry import Retry, RetryPolicy
+    from mailkit.policies.round_robin import RoundRobin
+    from mailkit.policies.route import Route
+    from mailkit.policies.weighted import Weighted
 
-__all__ = ["Concurrency", "Doubt", "FullJitter", "RateLimit", "Redirect", "Retry", "RetryBudget", "RetryPolicy"]
+__all__ = [
+    "Breaker",
+    "CircuitBreaker",
+    "Concurrency",
+    "Doubt",
+    "Failover",
+    "FullJitter",
+    "RateLimit",
+    "Redirect",
+    "Retry",
+    "RetryBudget",
+    "RetryPolicy",
+    "RoundRobin",
+    "Route",
+    "Weighted",
+]
 
 _HOMES = {
+    "Breaker": "circuit",
+    "CircuitBreaker": "breaker",
     "Concurrency": "concurrency",
     "Doubt": "doubt",
+    "Failover": "failover",
     "FullJitter": "jitter",
     "RateLimit": "rate_limit",
     "Redirect": "redirect",
     "Retry": "retry",
     "RetryBudget": "budget",
     "RetryPolicy": "retry",
+    "RoundRobin": "round_robin",
+    "Route": "route",
+    "Weighted": "weighted",
 }
 
 

@@ -52,6 +52,16 @@ class Tally:
         """Whether somebody was accepted in any delivery."""
         return self._receipt is not None
 
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether nobody was accepted in any delivery, and that is certain."""
+        return self._receipt is None and not self._doubtful
+
+    @property
+    def is_all_unsent(self) -> bool:
+        """Whether nothing was sent to anybody, as far as was said."""
+        return all(result.status == "not_sent" for result in self._results.values()) and not self._doubtful
+
     def ask(self, paths: tuple[Address, ...]) -> Envelope:
         """Return the envelope of the next delivery, which is for these recipients alone."""
         if paths == self._envelope.rcpt_to:
@@ -94,6 +104,11 @@ class Tally:
             if (result := self._results.get(path.addr_spec)) is not None and result.status in statuses
         )
 
+    def postpone(self, paths: tuple[Address, ...], seconds: float | None) -> None:
+        """Say when these may be tried again, where that is known better than from the last delivery."""
+        for path in paths:
+            self._results[path.addr_spec] = evolve(self._results[path.addr_spec], retry_after=seconds)
+
     def splits(self, paths: tuple[Address, ...]) -> bool:
         """Whether a delivery to these alone would give some what is to be given to all or to nobody."""
         if not self._all_or_nothing:
@@ -119,7 +134,7 @@ class Tally:
             DeliveryError: An earlier delivery may have been accepted, and nobody knows.
             MailkitError: Nobody was accepted: `error`.
         """
-        if self._receipt is None and not self._doubtful:
+        if self.is_nowhere:
             raise error
         return self.conclude()
 
@@ -141,6 +156,12 @@ class Tally:
         assert self.error is not None  # noqa: S101 - each delivery ends in one of the two
         return self._merged_error(self.error)
 
+    def telling(self, error: DeliveryError) -> DeliveryError:
+        """Let an error say what became of each recipient, and return it."""
+        error.recipients = self._merged_results(error.transport)
+        error.attempts = self._attempts
+        return error
+
     def worst(self, what: str, transport: str, *, message_id: str | None = None) -> DeliveryError:
         """Return a new error that says the worst of what became of the recipients, none of whom was accepted."""
         worst = error_for_recipients(
@@ -153,9 +174,7 @@ class Tally:
         merged = self._merged_results(latest.transport)
         statuses = {result.status for result in merged}
         if statuses in ({latest.outcome}, {result.status for result in latest.recipients}):
-            latest.recipients = merged
-            latest.attempts = self._attempts
-            return latest
+            return self.telling(latest)
         # Earlier deliveries decided some recipients, or left some in doubt, which the last error does not know of.
         worst = self.worst(str(latest), latest.transport or "", message_id=latest.message_id)
         worst.__cause__ = latest

@@ -73,7 +73,7 @@ class Rehearsal:
         raise NotImplementedError(f"{type(self).__name__} has no delivered(): return what has arrived, or None")
 
     def name_of(self, transport: Transport) -> str:
-        """Return what receipts call the transport: its own name, or that of a transport inside it that does the work."""
+        """Return what receipts call the transport: its own name, or that of one inside it that does the work."""
         return str(transport)
 
     def make_message(self, **fields: Any) -> Message:
