@@ -215,13 +215,57 @@ class TestMailgun(ProviderContract):
             "subject": one.subject,
             "text": one.text,
             "o:tag": ["a"],
-            "v:plan": "%recipient.m0%",
-            "v:user": "%recipient.m1%",
+            "v:plan": "%recipient.r0%",
+            "v:user": "%recipient.r1%",
             "recipient-variables": {
-                "bob@example.org": {"m0": "pro", "m1": "7"},
-                "eve@example.net": {"m0": "free", "m1": "8"},
+                "bob@example.org": {"r0": "pro", "r1": "7"},
+                "eve@example.net": {"r0": "free", "r1": "8"},
             },
         }
+
+    def test_templates_share_a_request(self) -> None:
+        """Plain texts of the data are variables beside the metadata; other data are the same for all, or part them."""
+        fields: dict[str, Any] = {"subject": None, "text": None, "metadata": {"user": "7"}}
+        to = "Eve <eve@example.net>"
+        one = self.make_message(**fields, template=Template("welcome", {"name": "Bob", "plan": "pro"}))
+        two = self.make_message(**fields, template=Template("welcome", {"name": "Eve", "plan": "free"}), to=to)
+        assert all(outcome.ok for outcome in self.outcomes(one, two))
+        form = self.form(self._server.requests.pop())
+        assert not self._server.requests
+        assert form["template"] == "welcome"
+        assert "t:variables" not in form
+        assert [form[f"v:{name}"] for name in ("name", "plan", "user")] == [
+            f"%recipient.r{place}%" for place in range(3)
+        ]
+        assert form["recipient-variables"] == {
+            "bob@example.org": {"r0": "Bob", "r1": "pro", "r2": "7"},
+            "eve@example.net": {"r0": "Eve", "r1": "free", "r2": "7"},
+        }
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            {"name": "Zoë"},
+            {"name": ["Bob"]},
+            {"count": 1},
+            {"a.b": "c"},
+            {"name": ""},
+            {"user": "8"},
+            {"a": "b", "n": 1},
+        ],
+    )
+    def test_data_that_are_no_variables(self, data: dict[str, Any]) -> None:
+        """What is no plain text, or has the name of metadata, goes as it is: for all of a request, or alone."""
+        fields: dict[str, Any] = {"subject": None, "text": None, "metadata": {"user": "7"}}
+        given = [Template("welcome", data), Template("welcome", data), Template("welcome", {**data, "other": 2})]
+        messages = [
+            self.make_message(**fields, template=template, to=f"user{place}@example.org")
+            for place, template in enumerate(given)
+        ]
+        assert all(outcome.ok for outcome in self.outcomes(*messages))
+        forms = [self.form(request) for request in self._server.requests]
+        assert [form["t:variables"] for form in forms] == [data, {**data, "other": 2}]
+        assert [len(form["to"]) for form in forms] == [2, 1]
 
     def test_batches_are_a_choice(self) -> None:
         """Unless it was chosen, each message goes alone, with its own Message-ID."""
@@ -251,6 +295,7 @@ class TestMailgun(ProviderContract):
             ({"options": {"mailgun": {"V:user": "7"}}}, True),
             ({"options": {"mailgun": {"h:Message-ID": "<1@example.com>"}}}, True),
             ({"options": {"mailgun": {"recipient-variables": {}}}}, True),
+            ({"options": {"mailgun": {"t:variables": {}}}}, True),
             ({"cc": "cleo@example.org"}, True),
             ({"bcc": "cleo@example.org"}, True),
             ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),

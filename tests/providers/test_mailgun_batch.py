@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit import Message
+from mailkit import Message, Template
 from mailkit.envelope import Envelope
 from mailkit.providers import Mailgun
 from mailkit.providers.batch import Item
@@ -39,8 +39,8 @@ def test_values_that_need_no_escape_are_variables(value: str) -> None:
     assert (_in_common(message) is not None) == plain
     if plain:
         form = _form(message)
-        assert form["recipient-variables"] == {"bob@example.org": {"m0": value}}
-        assert form["v:user"] == "%recipient.m0%"
+        assert form["recipient-variables"] == {"bob@example.org": {"r0": value}}
+        assert form["v:user"] == "%recipient.r0%"
 
 
 def test_nobody_sees_another() -> None:
@@ -51,9 +51,19 @@ def test_nobody_sees_another() -> None:
     assert "h:Message-Id" not in form
 
 
-@pytest.mark.parametrize("name", ["to", "CC", "bcc", "recipient-variables", "v:user", "h:message-id"])
+@pytest.mark.parametrize("name", ["to", "CC", "bcc", "recipient-variables", "t:variables", "v:user", "h:message-id"])
 def test_options_that_only_one_message_can_have(name: str) -> None:
     """Options about recipients, variables or the Message-ID are one message's; others part messages by their values."""
     assert _in_common(_MESSAGE, **{name: "x"}) is None
     assert _in_common(_MESSAGE, **{"o:dkim": "no"}) == _in_common(_MESSAGE, **{"o:dkim": "no"})
     assert _in_common(_MESSAGE, **{"o:dkim": "no"}) != _in_common(_MESSAGE, **{"o:dkim": "yes"})
+
+
+def test_data_of_both_kinds_do_not_mix() -> None:
+    """Data that are variables share no request with others of the same names, and the order of names parts nobody."""
+    fields: dict[str, Any] = {"subject": None, "text": None}
+    plain = _MESSAGE.evolve(**fields, template=Template("welcome", {"a": "x", "b": "y"}))
+    turned = _MESSAGE.evolve(**fields, template=Template("welcome", {"b": "v", "a": "w"}))
+    null = _MESSAGE.evolve(**fields, template=Template("welcome", {"a": None, "b": None}))
+    assert _in_common(plain) == _in_common(turned) is not None
+    assert _in_common(plain) != _in_common(null) is not None

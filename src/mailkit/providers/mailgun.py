@@ -69,12 +69,13 @@ class Mailgun(_MailgunCan, ApiTransport):
 
     Messages of ``send_many`` go one by one unless ``recipient_variables=True`` (``?recipient-variables=on``) allows
     Mailgun's batch sending. Then those to one recipient each, that differ in nothing but that and the values of their
-    metadata, go in one request, and Mailgun makes a copy for each recipient, who sees nobody else. It gives all copies
-    one id, which is every receipt's ``provider_id`` and, in place of our Message-ID, what recipients see: whether a
-    recipient variable could set that of each copy, Mailgun does not say, which is why this is a choice. Messages with
-    attachments, with ``%recipient`` anywhere in them, or with metadata of other than plain ASCII still go one by one,
-    and so do templates with different data: whether Mailgun fills in a template before or after recipient variables,
-    it does not say either.
+    metadata and of the template's data, go in one request, and Mailgun makes a copy for each recipient, who sees nobody
+    else. It gives all copies one id, which is every receipt's ``provider_id`` and, in place of our Message-ID, what
+    recipients see: whether a recipient variable could set that of each copy, Mailgun does not say, which is why this is
+    a choice. The template's data come back with events then, beside the metadata. What is no plain text in ASCII
+    (numbers, lists, quotation marks, ``<`` and ``&``) has to be the same in all messages of a request, where it is in
+    the template's data; with such metadata, with attachments, or with ``%recipient`` anywhere in it, a message goes
+    alone.
 
     Not possible: a Sender or return path of one's own, an idempotency key (so an unknown outcome stays unknown), local
     parts that are not ASCII, a template beside text, html or a calendar part, a file name besides the Content-ID of an

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from mailkit.frozendict import EMPTY
 from mailkit.providers.content import dump, header_pairs
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.providers.base import Item
+    from mailkit.template import Template
 
 __all__ = ["batch", "in_common"]
 
@@ -23,7 +25,8 @@ __all__ = ["batch", "in_common"]
 _VARIABLE: Final = "%recipient"
 # Values are put into a JSON text at Mailgun; whether they are escaped there, no contract says.
 _VALUE: Final = re.compile(r"[ !#$'()*+,./0-9:;=?@A-Z^_a-z|~-]+")
-_OWN: Final = frozenset({"to", "cc", "bcc", "recipient-variables"})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN: Final = frozenset({"to", "cc", "bcc", "recipient-variables", "t:variables"})
 _MESSAGE_ID: Final = "h:message-id"
 
 
@@ -40,7 +43,7 @@ def in_common(message: Message, envelope: Envelope, options: Mapping[str, Any]) 
     if not all(_VALUE.fullmatch(value) for value in message.metadata.values()):
         return None
     headers = tuple(header_pairs(message))
-    template = None if message.template is None else (str(message.template.id), dump(message.template.data).decode())
+    template = None if message.template is None else _stored(message, message.template)
     raw = dump(options).decode()
     texts = (*_texts(message), raw, *(template or ()), *[value for _, value in headers])
     if any(_VARIABLE in text for text in texts):
@@ -55,18 +58,44 @@ def batch(items: Sequence[Item]) -> dict[str, Any]:
 
     Without recipient variables, everybody would see everybody's address.
     """
-    names = {name: f"m{place}" for place, name in enumerate(sorted(items[0].message.metadata))}
+    first = items[0]
+    form = {name: value for name, value in first.payload.items() if name.lower() != _MESSAGE_ID}
+    names = {name: f"r{place}" for place, name in enumerate(sorted(_values(first.message)))}
+    if _data(first.message):
+        # Of a template's data only custom variables ("v:") are known to take in recipient variables, before the
+        # template is filled in: https://github.com/anymail/django-anymail/issues/155
+        del form["t:variables"]
+    values = {item.envelope.rcpt_to[0].addr_spec: _values(item.message) for item in items}
     return {
-        **{name: value for name, value in items[0].payload.items() if name.lower() != _MESSAGE_ID},
+        **form,
         "to": [mailbox for item in items for mailbox in item.payload["to"]],
         **{f"v:{name}": f"{_VARIABLE}.{variable}%" for name, variable in names.items()},
         "recipient-variables": {
-            item.envelope.rcpt_to[0].addr_spec: {
-                variable: item.message.metadata[name] for name, variable in names.items()
-            }
-            for item in items
+            address: {variable: own[name] for name, variable in names.items()} for address, own in values.items()
         },
     }
+
+
+def _values(message: Message) -> dict[str, str]:
+    return {**message.metadata, **_data(message)}
+
+
+def _stored(message: Message, template: Template) -> tuple[str, ...]:
+    # Of data that may differ the names are shared, of others all.
+    own = sorted(_data(message))
+    return (str(template.id), "own", *own) if own else (str(template.id), "shared", dump(template.data).decode())
+
+
+def _data(message: Message) -> dict[str, str]:
+    """Return a template's data if each recipient may have its own: texts that mean the same wherever they stand."""
+    data: Mapping[str, Any] = EMPTY if message.template is None else message.template.data
+    plain = {
+        name: value
+        for name, value in data.items()
+        if isinstance(value, str) and _VALUE.fullmatch(value) and _NAME.fullmatch(name)
+    }
+    # Metadata are custom variables as well, and would be overwritten.
+    return plain if len(plain) == len(data) and plain.keys().isdisjoint(message.metadata) else {}
 
 
 def _is_shared(options: Mapping[str, Any]) -> bool:
