@@ -84,8 +84,26 @@ KINDS: Final[Mapping[str, Callable[[Capabilities], Message]]] = {
 }
 
 
+def _personal(can: Capabilities, **fields: Any) -> Message:
+    """What belongs to one recipient of many."""
+    personal = {"tags": ["a"], "metadata": {"user": "7"}, "return_path": "bounces@example.com"}
+    return Message(
+        from_="ada@example.com",
+        to="Bob <bob@example.org>",
+        **{name: value for name, value in personal.items() if getattr(can, name)},
+        **fields,
+    )
+
+
+# Kinds that only batches are about.
+PERSONAL: Final[Mapping[str, Callable[[Capabilities], Message]]] = {
+    "personal": lambda can: _personal(can, subject="Hello", text="Hi Bob"),
+    "personal-template": lambda can: _personal(can, template=Template(7, {"name": "Bob"})),
+}
+
+
 def _message(vendor: Vendor, kind: str) -> Message:
-    return KINDS[kind](vendor.transport.capabilities).evolve(**vendor.fields.get(kind, {})).completed()
+    return {**KINDS, **PERSONAL}[kind](vendor.transport.capabilities).evolve(**vendor.fields.get(kind, {})).completed()
 
 
 def _payload(vendor: Vendor, request: Request) -> Any:
@@ -134,7 +152,7 @@ def test_a_request_keeps_the_contract(name: str, kind: str, specs: Path) -> None
 
 
 @pytest.mark.parametrize("name", [name for name, vendor in VENDORS.items() if vendor.transport.batch_size > 1])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *PERSONAL])
 def test_a_batch_keeps_the_contract(name: str, kind: str, specs: Path) -> None:
     """The request for several messages validates, for every kind that may share one."""
     vendor = VENDORS[name]

@@ -204,10 +204,9 @@ def _mandrill(path: str) -> Contract:
         """Let ``authorize`` add the key, and metadata be any: the file shows one entry, as an example."""
         model = document["paths"][path]["post"]["parameters"][0]["schema"]
         model["required"].remove("key")
-        model["properties"]["message"]["properties"]["metadata"] = {
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-        }
+        described = model["properties"]["message"]["properties"]
+        anything = {"type": "object", "additionalProperties": {"type": "string"}}
+        described["metadata"] = described["recipient_metadata"]["items"]["properties"]["values"] = anything
 
     return Contract("mandrill_swagger2.json", ("paths", path, "post", "parameters", 0, "schema"), (patch,))
 
@@ -328,7 +327,11 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         },
         payload=_mailgun_form,
     ),
-    "mailtrap": Vendor(Mailtrap("KEY"), {path: _mailtrap(path) for path in ("/api/send", "/api/batch")}),
+    "mailtrap": Vendor(
+        Mailtrap("KEY"),
+        {path: _mailtrap(path) for path in ("/api/send", "/api/batch")},
+        fields={"personal-template": {"tags": ()}},  # it takes none beside a template
+    ),
     "mailjet": Vendor(
         Mailjet("KEY", secret="SECRET"),
         {"/v3.1/send": [Contract("derived/mailjet_send_v31_request.schema.json")]},
