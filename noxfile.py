@@ -125,6 +125,7 @@ def integration(session: nox.Session) -> None:
         "OpenSMTPD (unpacked below MAILKIT_OPENSMTPD)": shutil.which(
             "smtpd", path=f"{os.environ.get('MAILKIT_OPENSMTPD', '/nonexistent')}/usr/sbin"
         ),
+        "Cyrus (Debian: cyrus-imapd, cyrus-caldav)": shutil.which("httpd", path="/usr/lib/cyrus/bin"),
         "microsocks (Debian: microsocks)": shutil.which("microsocks"),
         "tinyproxy (Debian: tinyproxy-bin)": shutil.which("tinyproxy"),
         "MIT Kerberos (Debian: krb5-kdc, krb5-admin-server, krb5-user, libkrb5-dev)": kerberos,

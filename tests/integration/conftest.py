@@ -13,6 +13,7 @@ import pytest
 
 from .certificates import Certificates
 from .colours import COLOURS, Post
+from .cyrus import Cyrus
 from .dovecot import Dovecot
 from .kerberos import Kerberos
 from .opensmtpd import OpenSMTPD
@@ -115,6 +116,18 @@ def opensmtpd(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Open
     """A private OpenSMTPD: plain SMTP on one port."""
     try:
         server = OpenSMTPD(_subfolder(server_folder, "opensmtpd"))
+    except MissingServerError as missing:
+        _do_without(missing)
+    pytestconfig.stash[_LOGS].append(server.log)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cyrus(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Cyrus]:
+    """A private Cyrus: an account behind JMAP, and an SMTP server that it submits to."""
+    try:
+        server = Cyrus(_subfolder(server_folder, "cyrus"))
     except MissingServerError as missing:
         _do_without(missing)
     pytestconfig.stash[_LOGS].append(server.log)

@@ -78,7 +78,8 @@ class TestJMAP(ProviderContract):
         Row(_not_submitted("noRecipients"), **_REJECTED),
         Row(_not_submitted("tooLarge", maxSize=1), **_REJECTED),
         Row(_not_submitted("tooManyRecipients", maxRecipients=1), **_REJECTED),
-        Row(_not_submitted("something.new"), **_REJECTED),
+        Row(_not_submitted("something.new"), **_UNKNOWN),
+        Row(_not_submitted("smtpProtocolError"), **_UNKNOWN),
         Row(_not_submitted("forbiddenToSend"), **_CONFIGURATION),
         Row(_not_submitted("forbidden"), **_CONFIGURATION),
         Row(_not_submitted("overQuota"), error="RateLimitedError", cause="configuration"),
@@ -87,9 +88,13 @@ class TestJMAP(ProviderContract):
         Row(_not_imported("overQuota"), error="RateLimitedError", cause="configuration"),
         Row(_not_imported("invalidEmail"), **_REJECTED),
         Row(_not_imported("serverFail"), **_LATER),
+        Row(_not_imported("something.new"), **_LATER),
         Row(_says(["error", {"type": "serverFail"}, "m"], ["error", {"type": "invalidArguments"}, "s"]), **_LATER),
         Row(_says(["Email/import", {"notCreated": {"m": {"type": "tooLarge"}}}, "m"]), **_UNKNOWN),
         Row(_says(_imported()), **_UNKNOWN),
+        Row(_says(["Email/import", {"created": ["m"]}, "m"], ["EmailSubmission/set", ["s"], "s"]), **_UNKNOWN),
+        Row(_says(["Email/import", None, "m"], ["EmailSubmission/set", {"notCreated": {"s": 1}}, "s"]), **_UNKNOWN),
+        Row(Answer(200, {"methodResponses": [[]]}), **_UNKNOWN),
         Row(_says(_imported(), ["EmailSubmission/set", {"created": {}}, "s"]), **_UNKNOWN),
         Row(_error("accountNotFound"), **_CONFIGURATION),
         Row(_error("accountReadOnly"), **_CONFIGURATION),
@@ -283,6 +288,12 @@ class TestJMAP(ProviderContract):
         bob, eve = self.sent(self.make_message(to=["bob@example.org", "eve@example.net"])).recipients
         assert bob.status == "accepted"
         assert (eve.status, eve.code, eve.enhanced_code, eve.text) == ("rejected", code, enhanced, text)
+
+    @pytest.mark.parametrize("status", [[], {"bob@example.org": "queued"}, {"bob@example.org": {"delivered": []}}, 7])
+    def test_what_cannot_be_read_of_a_submission(self, status: Any) -> None:
+        """A submission that was created was accepted, whatever else is said of it."""
+        self.jmap.created = {"deliveryStatus": status}
+        assert self.sent().accepted
 
     # Identities.
 

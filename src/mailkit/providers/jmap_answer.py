@@ -9,7 +9,7 @@ from attrs import frozen
 
 from mailkit.providers.jmap_calls import EMAIL, IMPORT, SUBMISSION_SET, SUBMIT
 from mailkit.providers.jmap_errors import METHOD_ERRORS, SET_ERRORS, STALE
-from mailkit.providers.status import NOT_SENT, REJECTED, UNKNOWN
+from mailkit.providers.status import NOT_SENT, UNKNOWN
 from mailkit.receipt import RecipientResult
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Answer:
         existing = said.get("existingId")
         return Problem(
             type=kind,
-            verdict=SET_ERRORS.get(kind, REJECTED),
+            verdict=SET_ERRORS.get(kind, UNKNOWN),
             text=_text(said),
             invalid=frozenset(map(str, said.get("invalidRecipients") or ())),
             existing=None if existing is None else str(existing),

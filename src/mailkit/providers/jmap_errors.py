@@ -50,19 +50,32 @@ METHOD_ERRORS: Final[Mapping[str, Verdict]] = {
 that is not known counts as serverFail (RFC 8620 §3.6.2)."""
 
 SET_ERRORS: Final[Mapping[str, Verdict]] = {
+    "alreadyExists": REJECTED,
     "blobNotFound": NOT_SENT,
+    "emailNotFound": REJECTED,
     "forbidden": CREDENTIALS,
+    "forbiddenFrom": REJECTED,
+    "forbiddenMailFrom": REJECTED,
     "forbiddenToSend": CREDENTIALS,
+    "invalidEmail": REJECTED,
+    "invalidPatch": REJECTED,
+    "invalidProperties": REJECTED,
+    "invalidRecipients": REJECTED,
+    "noRecipients": REJECTED,
+    "notFound": REJECTED,
     "overQuota": QUOTA,
     "rateLimit": THROTTLED,
-    # No errors of a single record by RFC 8620 §5.3. Servers that hand the message on first and keep the record
-    # afterwards have no other word for what fails in between: it may be on its way.
-    "serverFail": UNKNOWN,
-    "serverPartialFail": UNKNOWN,
-    "serverUnavailable": UNKNOWN,
+    "tooLarge": REJECTED,
+    "tooManyKeywords": REJECTED,
+    "tooManyMailboxes": REJECTED,
+    "tooManyRecipients": REJECTED,
 }
-"""Of one record that was not created, a message or its submission. All others (forbiddenFrom, forbiddenMailFrom,
-invalidEmail, noRecipients, tooLarge, tooManyRecipients …) are about the message: RFC 8620 §5.3, RFC 8621 §4.8, §7.5."""
+"""Of one record that was not created, a message or its submission (RFC 8620 §5.3, RFC 8621 §4.8, §7.5).
+
+Any other is :data:`UNKNOWN` for a submission. By the RFC it was not created; but a server that hands the message on
+first and keeps the record afterwards has only words of its own for what fails in between. Cyrus 3.6 says
+``smtpProtocolError`` where the answer to the message was lost (or was a refusal), and ``serverFail`` where it was sent
+and could not be recorded."""
 
 STALE: Final = frozenset({"accountNotFound", "identityNotFound", "invalidProperties"})
 """What a server says of an account, a mailbox or an identity that is no more: what was looked up is out of date."""

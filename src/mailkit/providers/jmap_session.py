@@ -58,7 +58,7 @@ class Session:
         """
         accounts: Mapping[str, Any] = document["accounts"]
         account = document["primaryAccounts"].get(SUBMISSION) if wanted is None else _named(accounts, wanted)
-        abilities = accounts.get(account or "", {}).get("accountCapabilities", {})
+        abilities: Mapping[str, Any] = accounts.get(account or "", {}).get("accountCapabilities") or {}
         if account is None or MAIL not in abilities or SUBMISSION not in abilities:
             return None
         submission: Mapping[str, Any] = abilities[SUBMISSION]
