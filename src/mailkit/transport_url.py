@@ -13,7 +13,7 @@ from mailkit.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TransportURL", "rate", "seconds", "switch", "whole"]
+__all__ = ["TransportURL", "frequency", "rate", "seconds", "switch", "whole"]
 
 
 def seconds(text: str) -> float:
@@ -27,6 +27,12 @@ def seconds(text: str) -> float:
 def rate(text: str) -> float:
     """Read a positive, finite number of times a second."""
     return seconds(text)
+
+
+def frequency(text: str) -> float:
+    """Read how many times a second something may happen, from ``10/s``, ``300/m`` or ``1000/h``."""
+    number, _, unit = text.partition("/")
+    return rate(number) / {"s": 1.0, "m": 60.0, "h": 3600.0}[unit]
 
 
 def whole(text: str) -> int:
@@ -116,6 +122,7 @@ class TransportURL:
                 kind: dict[Callable[[str], Any], str] = {
                     seconds: "a positive number of seconds",
                     rate: "a positive number a second",
+                    frequency: "a positive number in a second, minute or hour, such as 10/s, 300/m or 1000/h",
                     whole: "a positive whole number",
                     switch: "on or off",
                 }
