@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mailkit.policies.retry import Retry, RetryPolicy
     from mailkit.policies.round_robin import RoundRobin
     from mailkit.policies.route import Route
+    from mailkit.policies.suppress import Suppress
     from mailkit.policies.weighted import Weighted
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
@@ -92,6 +93,7 @@ __all__ = [
     "RetryPolicy",
     "RoundRobin",
     "Route",
+    "Suppress",
     "TLSError",
     "Template",
     "TransientError",
@@ -133,6 +135,7 @@ _HOMES = {
     "policies.retry": ("Retry", "RetryPolicy"),
     "policies.round_robin": ("RoundRobin",),
     "policies.route": ("Route",),
+    "policies.suppress": ("Suppress",),
     "policies.weighted": ("Weighted",),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),

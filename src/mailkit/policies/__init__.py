@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mailkit.policies.retry import Retry, RetryPolicy
     from mailkit.policies.round_robin import RoundRobin
     from mailkit.policies.route import Route
+    from mailkit.policies.suppress import Suppress
+    from mailkit.policies.suppression_database import SQLiteSuppressionList
+    from mailkit.policies.suppression_file import FileSuppressionList
+    from mailkit.policies.suppression_list import MemorySuppressionList, SuppressionList
     from mailkit.policies.weighted import Weighted
 
 __all__ = [
@@ -28,7 +32,9 @@ __all__ = [
     "Concurrency",
     "Doubt",
     "Failover",
+    "FileSuppressionList",
     "FullJitter",
+    "MemorySuppressionList",
     "RateLimit",
     "Redirect",
     "Retry",
@@ -36,6 +42,9 @@ __all__ = [
     "RetryPolicy",
     "RoundRobin",
     "Route",
+    "SQLiteSuppressionList",
+    "Suppress",
+    "SuppressionList",
     "Weighted",
 ]
 
@@ -45,7 +54,9 @@ _HOMES = {
     "Concurrency": "concurrency",
     "Doubt": "doubt",
     "Failover": "failover",
+    "FileSuppressionList": "suppression_file",
     "FullJitter": "jitter",
+    "MemorySuppressionList": "suppression_list",
     "RateLimit": "rate_limit",
     "Redirect": "redirect",
     "Retry": "retry",
@@ -53,6 +64,9 @@ _HOMES = {
     "RetryPolicy": "retry",
     "RoundRobin": "round_robin",
     "Route": "route",
+    "SQLiteSuppressionList": "suppression_database",
+    "Suppress": "suppress",
+    "SuppressionList": "suppression_list",
     "Weighted": "weighted",
 }
 

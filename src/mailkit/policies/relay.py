@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mailkit.address import Address
     from mailkit.message import Message
+    from mailkit.receipt import Status
     from mailkit.transport import Channel
 
 __all__ = ["Later", "Relay", "left_unsent"]
@@ -143,7 +144,11 @@ def _named(given: Message | Outcome, outcome: Outcome | None) -> Outcome:
     if isinstance(given, Outcome):
         return given
     if outcome is None:  # it had not got as far as the channel
-        error = ConnectError("the stream of messages was interrupted before this one was sent; send it again")
+        error = ConnectError(
+            "the stream of messages was interrupted before this one was sent; send it again",
+            recipients=_results(given, "not_sent"),
+            message_id=given.message_id,
+        )
         return Outcome(message=given, error=error)
     return Outcome(message=given, receipt=outcome.receipt, error=outcome.error)
 
@@ -161,9 +166,15 @@ def _left_by(interruption: BaseException, given: Message | Outcome) -> Outcome:
         or OutcomeUnknownError(
             "the stream was interrupted while the message was on its way: it may or may not have been accepted. Look "
             "for its Message-ID at the receiving side before sending it again",
+            recipients=_results(given, "unknown"),
             message_id=given.message_id,
         ),
     )
+
+
+def _results(message: Message, status: Status) -> tuple[RecipientResult, ...]:
+    paths = dict.fromkeys(address.addr_spec for address in (*message.to, *message.cc, *message.bcc))
+    return tuple([RecipientResult(path, status=status) for path in paths])
 
 
 def left_unsent(interruption: BaseException, recipients: Iterable[Address], message_id: str | None) -> None:
