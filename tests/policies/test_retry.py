@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import subprocess
 import sys
 import timeit
@@ -309,16 +308,6 @@ def test_retry_after_beyond_the_deadline_is_raised_at_once() -> None:
     trial = Trial(RateLimitedError("tomorrow", retry_after=86400.0))
     error = trial.fail()
     assert (trial.attempts, trial.edge.slept, error.retry_after) == (1, [], 86400.0)
-
-
-def test_the_default_wait_is_full_jitter() -> None:
-    """Without `wait` it is tenacity's wait_random_exponential(multiplier=0.5, max=10)."""
-    random.seed(7)
-    trial = Trial(TransientError("busy"), attempts=9, deadline=None, wait=None)
-    trial.fail()
-    caps = [0.5 * 2**number for number in range(8)]
-    assert all(0 <= slept <= min(cap, 10) for slept, cap in zip(trial.edge.slept, caps, strict=True))
-    assert len(set(trial.edge.slept)) == 8
 
 
 # -- tenacity's objects ------------------------------------------------------------------------------------------------
