@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import anyio
 import pytest
 from tests.http_server import Answer, HTTPServer
 from tests.jmap_server import ACCOUNT, JMAPServer, Sent
+from tests.providers.acme import message_to_bob, with_channel
 from tests.providers.kit import ProviderContract, Row
 
 from mailkit import ConfigurationError, Mailer, MessageError, RetryPolicy, UnsupportedFeatureError
@@ -20,9 +23,12 @@ from mailkit.url import transport_from_url
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.colours import Colour
     from tests.http_server import Received
 
+    from mailkit.edge import Edge
     from mailkit.receipt import Receipt
+    from mailkit.transport import Channel
 
 _ALL = {"DSN": [], "mt-priority": ["MIXER"], "DELIVERYBY": ["1"], "REQUIRETLS": [], "SMTPUTF8": [], "futurerelease": []}
 
@@ -457,15 +463,16 @@ class TestJMAP(ProviderContract):
         assert names.count("/jmap/session") == 1
 
     def test_ids_that_are_wrong_are_not_looked_up_for_ever(self) -> None:
-        """What is invalid although it was looked up just now is an error."""
-        self.jmap.refused["EmailSubmission/set"] = {"type": "invalidProperties", "properties": ["identityId"]}
+        """What is invalid although it was looked up just now is an error, also where it was good before."""
         with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
-            for asked in (1, 2):
+            mailer.send(self.make_message())
+            self.jmap.refused["EmailSubmission/set"] = {"type": "invalidProperties", "properties": ["identityId"]}
+            for looked_up in (2, 3):
                 with pytest.raises(DeliveryError, match="invalidProperties identityId") as caught:
                     mailer.send(self.make_message())
                 assert caught.value.outcome == "rejected"
-                assert self.names().count("/jmap/session") == asked
-        assert not self.jmap.emails
+                assert self.names().count("/jmap/session") == looked_up
+        assert len(self.jmap.emails) == 1
 
     def test_a_url_that_leads_nowhere(self) -> None:
         """Where uploads have nowhere to go even by the newest session, the message is not sent."""
@@ -588,3 +595,48 @@ class TestJMAP(ProviderContract):
         transport = JMAP("KEY", host="mail.example.com", hosts=["Up.example.com"])
         assert transport.owns(url) is owned
         assert transport == transport_from_url("jmap://KEY@mail.example.com?hosts=Up.example.com")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("during", "outcome"),
+    [
+        ("/jmap/session", "not_sent"),
+        ("Identity/get", "not_sent"),
+        (f"/jmap/upload/{ACCOUNT}/", "not_sent"),
+        ("EmailSubmission/set", "unknown"),
+        ("Email/set", "rejected"),
+    ],
+)
+def test_an_interruption_says_what_it_leaves(backend: Colour, during: str, outcome: str) -> None:
+    """Only while the submission is under way is a message in doubt; what was refused before it stays refused."""
+    jmap = JMAPServer(identities=[{"id": "I1", "email": ""}])
+    jmap.refused["EmailSubmission/set"] = {"type": "forbiddenFrom"}
+    reached, waiting = threading.Event(), threading.Event()
+
+    def slow(request: Received) -> Answer:
+        if during in (_names(request) or [request.path]):
+            reached.set()
+            waiting.wait(10)
+        return jmap.answer(request)
+
+    async def interrupted(channel: Channel, _edge: Edge) -> BaseException:
+        caught: list[BaseException] = []
+
+        async def send() -> None:
+            try:
+                await channel.send(message_to_bob(), Envelope.from_message(message_to_bob()))
+            except BaseException as interruption:
+                caught.append(interruption)
+                raise
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await anyio.to_thread.run_sync(reached.wait, 10)
+            group.cancel_scope.cancel()
+        return caught[0]
+
+    with HTTPServer(slow) as server:
+        interruption: Any = with_channel(backend, server, interrupted, kind=JMAP)
+        waiting.set()
+    assert interruption.delivery.outcome == outcome
