@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.colours import COLOURS, Colour
@@ -13,16 +13,13 @@ from tests.sending import send, send_many
 from mailkit import events
 from mailkit.envelope import Envelope
 from mailkit.errors import ConnectError, DeliveryError, OutcomeUnknownError, RejectedError, TransientError
-from mailkit.event_log import EventLog, log_failed_hook
+from mailkit.event_log import EventLog
 from mailkit.events import AfterSend, BeforeSend, BreakerChanged, Event, Retrying
 from mailkit.hooks import Hooks
 from mailkit.message import Message
 from mailkit.policies.retry import RetryPolicy
 from mailkit.receipt import Receipt, RecipientResult
 from mailkit.testing import FakeTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MESSAGE = Message(
     from_="ada@example.com", to="bob@example.org", bcc="eve@example.net", subject="Top secret", text="words"
@@ -63,7 +60,7 @@ def test_a_line_is_the_title_and_the_facts(caplog: pytest.LogCaptureFixture) -> 
         "mailkit.send.accepted message_id=1@example.com transport=fake:// recipients=2 duration=0.012346 "
         "accepted=2 attempts=1"
     )
-    assert (record.name, record.levelno) == ("mailkit", logging.INFO)
+    assert (record.name, record.levelno) == ("mailkit.events", logging.INFO)
 
 
 def test_a_record_has_the_facts_for_whoever_writes_json(caplog: pytest.LogCaptureFixture) -> None:
@@ -241,41 +238,9 @@ def test_nobody_is_written_for_where_logging_is_not_loaded(monkeypatch: pytest.M
     assert not log.follows
 
 
-@pytest.fixture
-def quiet() -> Iterator[logging.Logger]:
-    """The hooks' logger, which leads nowhere."""
-    logger = logging.getLogger("mailkit.hooks")
-    logger.propagate = False
-    yield logger
-    logger.handlers.clear()
-    logger.propagate = True
-    logger.setLevel(logging.NOTSET)
-
-
-def _fail() -> None:
-    try:
-        print(1 / 0)
-    except ZeroDivisionError:
-        log_failed_hook(print, "mailkit.retry")
-
-
-def test_the_last_resort_can_be_done_without(
-    quiet: logging.Logger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Who has taken logging's last resort away, or switched the hooks' errors off, reads nothing."""
-    quiet.handlers[:] = [logging.NullHandler()]  # not pytest's own, which reads what is propagated nowhere
-    _fail()
-    assert "ZeroDivisionError" in capsys.readouterr().err
-    monkeypatch.setattr(logging, "lastResort", None)
-    _fail()
-    quiet.setLevel(logging.CRITICAL)
-    _fail()
-    assert capsys.readouterr().err == ""
-
-
 def test_the_null_handler_is_added_once() -> None:
     """However many mailers there are, and not where the application has a handler of its own."""
-    logger = logging.getLogger("mailkit")
+    logger = logging.getLogger("mailkit.events")
     for _ in range(3):
         EventLog()(Event(transport="fake://"))
     assert [type(handler) for handler in logger.handlers].count(logging.NullHandler) <= 1

@@ -1,8 +1,8 @@
-"""Events as lines of the standard library's logging, to the logger ``mailkit``.
+"""Events as lines of the standard library's logging, to the logger ``mailkit.events``.
 
 A line is the event's title and its facts: ``mailkit.send.accepted message_id=… transport=… recipients=1 …``. A record
 has the title as ``event`` and the facts as the mapping ``mailkit``, for whoever writes JSON. Without a configuration of
-logging nothing is printed but what goes wrong in hooks.
+logging nothing of them is printed; what goes wrong in hooks, on ``mailkit.hooks``, is.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _IN_THE_TITLE: Final = {"outcome": (events.AfterSend, events.AfterAttempt), "aft
 
 
 class EventLog:
-    """Writes events to the logger ``mailkit``.
+    """Writes events to the logger ``mailkit.events``.
 
     Args:
         personal: Whether addresses, subjects and the texts of errors may be written.
@@ -98,9 +98,11 @@ class EventLog:
 def _logger() -> Logger:
     import logging
 
-    logger = logging.getLogger("mailkit")
+    logger = logging.getLogger("mailkit.events")
     if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # an application that configures nothing wants to read nothing
+        # Whoever configures no logging reads no events. That is not for "mailkit" as a whole: a failure that nobody
+        # else hears of belongs on standard error, where logging puts it without any handler.
+        logger.addHandler(logging.NullHandler())
     return logger
 
 
@@ -144,26 +146,9 @@ def _written(value: object) -> str:
 
 
 def log_failed_hook(hook: object, title: str) -> None:
-    """Log the exception that is being handled, which a hook raised; to standard error where nobody reads the log."""
+    """Log the exception that is being handled, which a hook has raised; on standard error if no log is configured."""
     import logging
 
-    _logger()
-    logger = logging.getLogger("mailkit.hooks")
     name = getattr(hook, "__qualname__", type(hook).__qualname__)
-    what, about = "a hook failed and was ignored: hook=%s event=%s", (_written(name), title)
-    record = logger.makeRecord(logger.name, ERROR, __file__, 0, what, about, sys.exc_info())
-    if logger.isEnabledFor(ERROR):
-        logger.handle(record)
-        if not _is_read(logger) and logging.lastResort is not None:
-            logging.lastResort.handle(record)
-
-
-def _is_read(logger: Logger | None) -> bool:
-    """Whether a logger's records reach a handler that the application has set up."""
-    from logging import NullHandler
-
-    while logger is not None:
-        if any(not isinstance(handler, NullHandler) for handler in logger.handlers):
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
+    message = "a hook failed and was ignored: hook=%s event=%s"
+    logging.getLogger("mailkit.hooks").error(message, _written(name), title, exc_info=sys.exc_info())

@@ -67,7 +67,7 @@ class Hooks:
         on_retry: Is called before the wait for another attempt.
         on_failover: Is called when the next transport is asked for what the one before did not send.
         on_event: Is called with each of these events and all others: see :mod:`mailkit.events`.
-        log: What is logged to ``mailkit``: ``"facts"``: what happened, with the Message-ID and counts. ``"personal"``:
+        log: What is logged to ``mailkit.events``: ``"facts"``: what happened, with the Message-ID and counts. ``"personal"``:
             addresses, the subject and the errors' texts as well. ``"off"``: nothing.
 
     Raises:
