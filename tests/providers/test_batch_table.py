@@ -29,7 +29,7 @@ def test_messages_share_a_request_where_the_table_says_so(
     monkeypatch.setattr("mailkit.providers.batch.PATIENCE", 60.0)  # a busy machine is no slow source
     message = _TABLE["STREAMS"][stream]
     counted = _TABLE["requests"](_TRANSPORTS[name], message)
-    with HTTPServer(lambda _: Answer(400)) as server:
+    with HTTPServer(lambda _: Answer(404)) as server:
         transport = evolve(_TRANSPORTS[name], host="127.0.0.1", port=server.port)
         with Mailer(transport, retry=RetryPolicy.none()) as mailer:
             outcomes = list(mailer.send_many([message(number) for number in range(3)]))

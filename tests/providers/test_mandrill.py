@@ -268,3 +268,16 @@ class TestMandrill(ProviderContract):
         ]
         assert errors[0].recipients[0].text == "hard-bounce"
         assert [each.error.message_id for each in outcomes[1:]] == [each.message.message_id for each in outcomes[1:]]
+
+    def test_a_request_that_is_refused_by_name(self) -> None:
+        """Mandrill's errors have status 500: where the name says that nothing was sent, messages go again by halves."""
+
+        def answer(request: Received) -> Answer:
+            everybody = self.recipients(request.json())
+            return _error(500, "ValidationError") if "user1@example.org" in everybody else self.success(request)
+
+        self._server.answer = answer
+        outcomes = self.outcomes(*[self.batched(number) for number in range(4)])
+        assert [outcome.ok for outcome in outcomes] == [True, False, True, True]
+        assert outcomes[1].error.outcome == "rejected"
+        assert [len(self.recipients(request.json())) for request in self._server.requests] == [4, 2, 1, 1, 2]

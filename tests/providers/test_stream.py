@@ -72,6 +72,40 @@ def test_a_batch_that_fails_as_one(colour: Colour) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_one_wrong_message_stops_no_other(colour: Colour, status: int) -> None:
+    """A batch that is refused for its contents goes again by halves: what is wrong alone is refused, all else sent."""
+
+    def answer(request: Received) -> Answer:
+        payload = request.json()
+        subjects = [each["subject"] for each in payload] if isinstance(payload, list) else [payload["subject"]]
+        if "wrong" in subjects:
+            return Answer(status, {"message": "a message is wrong"})
+        sent.extend(subjects)
+        return Answer(200, ["fine"] * len(subjects) if isinstance(payload, list) else {"id": "1"})
+
+    sent: list[str] = []
+    given = [message_to_bob(subject=subject) for subject in ("a", "b", "wrong", "c")]
+    with HTTPServer(answer) as server:
+        outcomes = many_sent(colour, server, given)
+    assert [outcome.message for outcome in outcomes] == given
+    assert [outcome.ok for outcome in outcomes] == [True, True, False, True]
+    assert sorted(sent) == ["a", "b", "c"]
+    assert len(server.requests) == 6  # three, of them one and two, of these one and one; and a fourth message alone
+    error = outcomes[2].error
+    assert isinstance(error, DeliveryError)
+    assert (error.outcome, error.message_id) == ("rejected", given[2].message_id)
+
+
+@pytest.mark.parametrize("status", [401, 404, 409])
+def test_what_is_no_messages_fault_goes_once(colour: Colour, status: int) -> None:
+    """A batch that is refused for the key, the place or the idempotency key is not sent in parts."""
+    with HTTPServer(lambda _request: Answer(status)) as server:
+        outcomes = many_sent(colour, server, [message_to_bob(), message_to_bob()])
+    assert not any(outcome.ok for outcome in outcomes)
+    assert len(server.requests) == 1
+
+
 def test_a_batch_that_cannot_be_built(colour: Colour) -> None:
     """An error of the request is every message's."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailkit.envelope import Envelope
 from mailkit.errors import DeliveryError, MailkitError
@@ -12,7 +12,7 @@ from mailkit.providers.batch import Caps, Item, Wave
 from mailkit.providers.content import dump
 from mailkit.providers.failure import results
 from mailkit.providers.idempotency import batch_key
-from mailkit.providers.status import UNKNOWN, verdict_for
+from mailkit.providers.status import REJECTED, UNKNOWN, verdict_for
 from mailkit.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from mailkit.providers.exchange import ApiExchange
 
 __all__ = ["ApiStream"]
+
+# What is wrong with a request that is refused so is in its contents, or that there are too many of them; and 500 for
+# the provider whose errors have no other status, where their names say that nothing was sent. Not 409: another request
+# with the same key may have been accepted.
+_CONTENTS: Final = frozenset({400, 413, 422, 500})
 
 
 class ApiStream:
@@ -110,6 +115,10 @@ class ApiStream:
             except MailkitError as error:
                 return [Outcome(message=item.message, error=error)]
         answers = await self._send_batch(items)
+        if answers is None:
+            # One wrong message is enough for that; the others are found by halves, and what is refused alone is meant.
+            middle = len(items) // 2
+            return [*await self._send_chunk(items[:middle]), *await self._send_chunk(items[middle:])]
         return [
             Outcome(message=item.message, receipt=answer)
             if isinstance(answer, Receipt)
@@ -117,7 +126,8 @@ class ApiStream:
             for item, answer in zip(items, answers, strict=True)
         ]
 
-    async def _send_batch(self, items: list[Item]) -> Sequence[Receipt | MailkitError]:
+    async def _send_batch(self, items: list[Item]) -> Sequence[Receipt | MailkitError] | None:
+        """Return what became of each message; None if all were refused together, and nobody knows for whose sake."""
         transport = self._api
         try:
             request = transport.build_batch(items)
@@ -137,10 +147,12 @@ class ApiStream:
         error.recipients = results(item.envelope, error.outcome, phase=error.phase)
         return error
 
-    def _answers(self, response: Response, items: list[Item]) -> Sequence[Receipt | MailkitError]:
+    def _answers(self, response: Response, items: list[Item]) -> Sequence[Receipt | MailkitError] | None:
         verdict = verdict_for(response)
         if verdict is not None and not self._api.answers_each(response):
             verdict = self._api.refine(response, verdict)
+            if verdict is REJECTED and response.status in _CONTENTS:
+                return None
             return [self._exchange.failure(verdict, response, item, in_batch=True) for item in items]
         try:
             answers = list(self._api.parse_batch(response, items))
