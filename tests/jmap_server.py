@@ -85,6 +85,7 @@ class JMAPServer:
     max_delay: int = 0
     max_upload: int = 50_000_000
     keeps_no_two: bool = False
+    keeps_creations: bool = True
     changes: dict[str, Any] = field(factory=dict)
     refused: dict[str, dict[str, Any]] = field(factory=dict)
     broken: dict[str, dict[str, Any]] = field(factory=dict)
@@ -248,7 +249,8 @@ class _Call:
                 continue
             email = self.server._id("M")
             self.server.emails[email] = Email(wanted["blobId"], set(wanted["mailboxIds"]), set(wanted["keywords"]))
-            self.created[own] = email
+            if self.server.keeps_creations:
+                self.created[own] = email
             created[own] = {"id": email, "blobId": wanted["blobId"], "threadId": "T1", "size": 1}
         assert not arguments
         return {"oldState": "1", "newState": "2", "created": created or None, "notCreated": refused or None}

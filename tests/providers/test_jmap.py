@@ -252,6 +252,19 @@ class TestJMAP(ProviderContract):
         assert self.names()[-3:] == ["Email/import", "EmailSubmission/set", "EmailSubmission/set"]
         assert [email.mailboxes for email in self.jmap.emails.values()] == [{"P-S"}]
 
+    def test_a_message_that_is_not_known_by_its_creation_id(self) -> None:
+        """Where a server resolves no references to the import, the message is submitted by its id, or taken away."""
+        self.jmap.keeps_creations = False
+        assert self.sent().accepted
+        assert self.names()[-3:] == ["Email/import", "EmailSubmission/set", "EmailSubmission/set"]
+        self._server.answer = lambda request: (
+            _not_submitted("tooLarge") if _names(request) == ["EmailSubmission/set"] else self.jmap.answer(request)
+        )
+        with pytest.raises(DeliveryError, match="tooLarge"):
+            self.sent()
+        assert self.names()[-1] == "Email/set"
+        assert len(self.jmap.emails) == 1
+
     # Recipients.
 
     def test_invalid_recipients_do_not_keep_it_from_the_others(self) -> None:

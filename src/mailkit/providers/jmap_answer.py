@@ -34,6 +34,7 @@ class Problem:
         text: What the server says: the type, and its description.
         invalid: The recipients that the server takes for invalid.
         existing: The id of the message that there is already.
+        properties: What of the record is not valid.
     """
 
     type: str
@@ -41,6 +42,7 @@ class Problem:
     text: str
     invalid: frozenset[str] = frozenset()
     existing: str | None = None
+    properties: frozenset[str] = frozenset()
 
 
 class Answer:
@@ -113,6 +115,7 @@ class Answer:
             text=_text(said),
             invalid=frozenset(map(str, said.get("invalidRecipients") or ())),
             existing=None if existing is None else str(existing),
+            properties=frozenset(map(str, said.get("properties") or ())),
         )
 
 
@@ -125,14 +128,15 @@ class Summary:
         is_stale: Whether it was sent nowhere, because what was looked up before is out of date.
         session_state: The state of the session now.
         imported: The id of the message that was put into the account.
-        existing: The id of the same message that was there already, so that nothing was sent.
+        resubmit: The id of the message to be sent by another request, as it was not by this one: it was there already,
+            or the server does not know it by its creation id.
     """
 
     is_gone: bool = False
     is_stale: bool = False
     session_state: str | None = None
     imported: str | None = None
-    existing: str | None = None
+    resubmit: str | None = None
 
     @classmethod
     def of(cls, response: Response) -> Summary:
@@ -152,11 +156,12 @@ class Summary:
         if answer.created(SUBMIT, SUBMISSION_SET) is not None:
             return cls(session_state=answer.session_state, imported=imported)
         problem = answer.problem()
+        is_unknown = imported is not None and problem.properties == frozenset({"emailId"})
         return cls(
-            is_stale=problem.type in STALE,
+            is_stale=problem.type in STALE and not is_unknown,
             session_state=answer.session_state,
             imported=imported,
-            existing=problem.existing if problem.type == "alreadyExists" else None,
+            resubmit=imported if is_unknown else problem.existing if problem.type == "alreadyExists" else None,
         )
 
 

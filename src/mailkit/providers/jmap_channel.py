@@ -212,14 +212,16 @@ class JMAPChannel(ApiChannel):
         blob = await self._uploaded(account, letter)
         calls = partial(submission, account, record=record, keep=self._jmap.save_copy)
         response, summary = await self._commit(account, calls(blob=blob, email=f"#{EMAIL}"), letter.item)
-        if summary.existing is not None:
-            # The account has it from an attempt that was refused, and the server keeps no two (RFC 8621 §4.8).
-            response, summary = await self._commit(account, calls(blob=None, email=summary.existing), letter.item)
+        imported = summary.imported
+        if summary.resubmit is not None:
+            # The account has it from an attempt that was refused, and the server keeps no two (RFC 8621 §4.8); or the
+            # server does not see it yet by its creation id (RFC 8620 §3.3).
+            response, summary = await self._commit(account, calls(blob=None, email=summary.resubmit), letter.item)
         try:
             return self._exchange.receipt(response, letter.item)
         except DeliveryError as error:
-            if summary.imported is not None and error.outcome != "unknown":
-                await self._removed(account, summary.imported, error)
+            if imported is not None and error.outcome != "unknown":
+                await self._removed(account, imported, error)
             if summary.is_stale:
                 raise _OutOfDateError(error) from None
             raise
