@@ -30,7 +30,7 @@ PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
-OUTSIDE_THE_PROCESS = ("tests/integration", "tests/contracts")  # have sessions of their own
+OUTSIDE_THE_PROCESS = ("tests/integration", "tests/contracts", "tests/upstream")  # have sessions of their own
 
 nox.options.sessions = [
     "lint",
@@ -41,6 +41,7 @@ nox.options.sessions = [
     "docs",
     "demo",
     "contracts",
+    "django",
     "integration",
 ]
 
@@ -155,6 +156,24 @@ def contracts(session: nox.Session) -> None:
     session.install("--no-deps", "postmark-python==0.4.0")
     session.env["MAILKIT_SHARED"] = str(shared)
     nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/contracts"])))
+
+
+@nox.session(python=PYTHONS)
+def django(session: nox.Session) -> None:
+    """Run Django's own tests of mail on what mailkit makes of its messages: each Python tests one version of Django."""
+    install(session, "test")
+    session.install("pip")
+    version = session.run("python", "-c", "import django; print(django.__version__)", silent=True)
+    folder = CACHE / "django"
+    source = folder / f"django-{str(version).strip()}"
+    if not source.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = f"django=={str(version).strip()}"
+        get = ("python", "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "django", "-d", str(folder), wanted)
+        session.run(*get)
+        shutil.unpack_archive(folder / f"{source.name}.tar.gz", folder, filter="data")
+    session.env["MAILKIT_DJANGO_TESTS"] = str(source / "tests")
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/upstream"])))
 
 
 @nox.session

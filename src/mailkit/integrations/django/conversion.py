@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -67,13 +68,17 @@ def converted(given: EmailMessage, *, provider: str | None = None) -> list[Messa
     fields: dict[str, Any] = {"date": _now(), "subject": str(given.subject), **_addresses(given, headers)}
     fields |= _bodies(given, is_template="template" in more)
     fields |= fields_of_header(
-        ForeignField(name, str(value), is_encoded=True, parameters=None)
+        ForeignField(name, _text(value), is_encoded=True, parameters=None)
         for name, value in headers.items()
         if name.lower() not in {"from", "reply-to"}
     )
     if "sender" in fields:
         fields["return_path"] = _author(given)  # Django's envelope is from_email's, whoever sends for him
     return personalized(given, Message(**fields | more))
+
+
+def _text(value: object) -> str:
+    return format_datetime(value) if isinstance(value, datetime) else str(value)
 
 
 def _has_more_to_say(given: EmailMessage, headers: Mapping[str, object]) -> bool:
@@ -116,7 +121,7 @@ def _author(given: EmailMessage) -> Address:
 
 def _bodies(given: EmailMessage, *, is_template: bool) -> dict[str, Any]:
     bodies: dict[str, Any] = {}
-    if given.body or not (is_template or _alternatives(given)):
+    if given.body or not (is_template or _alternatives(given) or given.attachments):
         bodies[_FORMS[f"text/{given.content_subtype}"]] = str(given.body)
     for content, mimetype in _alternatives(given):
         bodies[_FORMS[str(mimetype)]] = str(content)
