@@ -51,8 +51,8 @@ class AccessKey(Secret):
 
     def __init__(self, value: str, secret: Secret, session_token: Secret | None = None) -> None:
         super().__init__(value)
-        self.secret = secret
-        self.session_token = session_token
+        self.secret: Secret = secret
+        self.session_token: Secret | None = session_token
 
     @property
     def companions(self) -> tuple[Secret, ...]:
