@@ -15,6 +15,7 @@ from tests.smtp.wires import Later, Wire
 from mailkit import (
     AuthenticationError,
     ConnectError,
+    DeliveryTimeout,
     MessageError,
     OutcomeUnknownError,
     RejectedError,
@@ -637,6 +638,22 @@ def test_a_server_that_is_busy_is_asked_again(colour: Colour) -> None:
         server.script("greeting", CloseAfter("421 4.3.2 busy"), times=2)
         outcomes = stream(post, (note(number) for number in range(5)))
         assert [outcome.ok for outcome in outcomes] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_a_server_that_lets_us_wait_does_so_once(colour: Colour, connections: int) -> None:
+    """After a timeout the next messages of a stream have their answer at once, and the next stream asks anew."""
+    with (
+        SMTPServer() as server,
+        Post.to(server, colour, timeouts=Timeouts(greeting=0.5)) as post,
+    ):
+        server.script("greeting", Stall())
+        outcomes = stream(post, (note(number) for number in range(50)), connections=connections)
+        errors = [outcome.error for outcome in outcomes]
+        assert all(isinstance(error, DeliveryTimeout) and error.outcome == "not_sent" for error in errors)
+        assert len(server.connections) == 1
+        post.later(1)
+        assert [outcome.ok for outcome in stream(post, [note(50)])] == [True]
 
 
 def test_a_server_that_always_breaks_off_is_given_up(colour: Colour) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mailkit.errors import ConnectError, DeliveryError, MessageError, RejectedError
+from mailkit.errors import ConnectError, DeliveryError, DeliveryTimeout, MessageError, RejectedError
 from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import data_pieces
@@ -164,12 +164,16 @@ class Lane:
         """Take a connection; return why there is none."""
         if self._hopeless is not None and self._pool.now() < self._ask_again_at:
             return self._hopeless
+        asked = self._pool.now()
         try:
             self._session = await self._pool.acquire()
         except DeliveryError as error:
             # Somebody has to change a setting first; and a login that fails a thousand times locks an account.
-            self._hopeless = error if error.cause in {"configuration", "security"} else None
-            self._ask_again_at = self._pool.now() + HOPELESS_FOR
+            self._hopeless, now = error, self._pool.now()
+            self._ask_again_at = now + (HOPELESS_FOR if error.cause in {"configuration", "security"} else 0.0)
+            if isinstance(error, DeliveryTimeout) and error.cause == "transient":
+                # Who lets us wait for nothing must not do so with each message of a round.
+                self._ask_again_at = now + (now - asked)
             return error
         self._progress = 0
         return None
