@@ -11,7 +11,7 @@ import pytest
 from tests.http_server import Answer
 from tests.providers.kit import ProviderContract, Row
 
-from mailkit import ConfigurationError, MessageError
+from mailkit import AuthenticationError, ConfigurationError, Mailer, MessageError, TransientError
 from mailkit.envelope import Envelope
 from mailkit.providers import Postal
 from mailkit.url import transport_from_url
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.http_server import Received
+
+    from mailkit.errors import DeliveryError
 
 
 def _answer(status: str, data: Any) -> Answer:
@@ -48,6 +50,9 @@ class TestPostal(ProviderContract):
 
     def success(self, request: Received) -> Answer:
         """Postal answers a number and a token for each recipient."""
+        if request.method == "GET":
+            assert request.path == "/api/v1/messages/message"
+            return _answer("parameter-error", {"message": "`id` parameter is required but is missing"})
         assert (request.method, request.path) == ("POST", "/api/v1/send/raw")
         sent = request.json()
         header = message_from_bytes(b64decode(sent["data"], validate=True), policy=policy.default)
@@ -96,6 +101,22 @@ class TestPostal(ProviderContract):
         error = self.failed(_answer("error", data))
         assert "InvalidServerAPIKey" in str(error)
         self.check_no_secret(f"{error} {error!r} {error.recipients} {error.reply}")
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (_error("InvalidServerAPIKey"), AuthenticationError),
+            (_answer("error", {"code": "ServerSuspended"}), AuthenticationError),
+            (_answer("error", {"code": ["?"]}), TransientError),
+            (Answer(200, b"<html>"), TransientError),
+        ],
+    )
+    def test_a_key_that_is_not_good(self, answer: Answer, error: type[DeliveryError]) -> None:
+        """Postal answers 200 to it like to any other; `verify` reads on."""
+        self.answer = answer
+        with Mailer(self.make_transport()) as mailer, pytest.raises(error) as caught:
+            mailer.verify()
+        assert caught.value.outcome == "not_sent"
 
     def test_its_host_has_to_be_given(self) -> None:
         """A URL that leaves the host to the provider, or has no key, is refused with what to write."""

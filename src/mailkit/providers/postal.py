@@ -10,7 +10,7 @@ from attrs import evolve
 from mailkit.errors import MessageError
 from mailkit.mime import render
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.status import CREDENTIALS, REJECTED, Verdict
+from mailkit.providers.status import CREDENTIALS, NOT_SENT, REJECTED, Verdict
 from mailkit.transport import Capabilities
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Postal(ApiTransport):
     (``/api/v1/send/message``) replaces the Message-ID and has no fields for inline images, calendars, a return path or
     two header fields of one name. A tag becomes the header field ``X-Postal-Tag``, which Postal reads, and which
     recipients can. A bounce is marked with ``options={"postal": {"bounce": True}}``. Receipts have Postal's number of
-    each recipient's message. ``verify`` asks for nothing: Postal answers 200 to good and bad keys alike.
+    each recipient's message. ``verify`` asks for a message without a number, which only a good key is told.
 
     Not possible: send_at, more than one tag, metadata, tracking chosen for one message, templates, an empty return
     path, local parts that are not ASCII, an idempotency key (so an unknown outcome stays unknown).
@@ -56,6 +56,7 @@ class Postal(ApiTransport):
     path: ClassVar[str] = "/api/v1/send/raw"
     needs_host: ClassVar[bool] = True
     accepts_in_body: ClassVar[bool] = True
+    verify_path: ClassVar[str | None] = "/api/v1/messages/message"
 
     def authorize(self, request: Request, key: Secret | None, now: datetime) -> Request:  # noqa: ARG002
         """Add the server's API key."""
@@ -84,6 +85,16 @@ class Postal(ApiTransport):
         # The answer may repeat the key, and says nothing else that is worth repeating.
         text = f"{code} {data.get('message') or ''}".rstrip()
         raise self.refusal(_CODES.get(code, REJECTED), response, message, envelope, text=text)
+
+    def standing(self, response: Response) -> Verdict | None:
+        """Look whether the key was refused: with a good one, it is the missing number that Postal minds."""
+        match response.json():
+            case {"status": "parameter-error"}:
+                return None
+            case {"data": {"code": str(code)}} if code in _CODES:
+                return _CODES[code]
+            case _:
+                return NOT_SENT
 
     def _enveloped(self, data: bytes, envelope: Envelope) -> dict[str, Any]:
         if envelope.mail_from is None:
