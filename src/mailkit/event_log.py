@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailkit.events import Event
     from mailkit.message import Message
 
-__all__ = ["EventLog", "log_failed_hook"]
+__all__ = ["EventLog", "facts_of", "log_failed_hook", "personal_facts_of"]
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40  # as logging has them, which may not be imported at all
 
@@ -84,7 +84,7 @@ class EventLog:
             return
         facts = facts_of(event)
         if self._personal:
-            facts |= _personal_facts(event)
+            facts |= personal_facts_of(event)
         line = " ".join(f"{name}={_written(value)}" for name, value in facts.items())
         logger.log(number, "%s %s", event.title, line, extra={"event": event.title, "mailkit": facts})
 
@@ -119,7 +119,8 @@ def facts_of(event: Event) -> dict[str, Any]:
     return facts
 
 
-def _personal_facts(event: Event) -> dict[str, Any]:
+def personal_facts_of(event: Event) -> dict[str, Any]:
+    """Return what is known of the people and the words of a message, besides."""
     facts: dict[str, Any] = {}
     envelope: Envelope | None = getattr(event, "envelope", None)
     message: Message | None = getattr(event, "message", None)

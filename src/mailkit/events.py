@@ -69,13 +69,15 @@ class BeforeSend(Event):
 
     Args:
         message: The message, complete; None for prepared bytes.
-        envelope: Who it is from and to.
+        envelope: Who it is from and to. :class:`AfterSend` has the same object.
+        in_stream: Whether it is one of ``send_many``'s, several of which are on their way at once.
     """
 
     name: ClassVar[str] = "mailkit.send.begun"
 
     message: Message | None = field(repr=False, eq=False)
     envelope: Envelope = field(repr=False, eq=False)
+    in_stream: bool = field(default=False, repr=False)
 
 
 def _delivery(event: AfterSend | AfterAttempt) -> Receipt | BaseException | None:

@@ -40,8 +40,8 @@ class Passage:
         self.message = message
         self.envelope = envelope
 
-    def begin(self, envelope: Envelope) -> None:
-        """Tell that the message is about to be sent.
+    def begin(self, envelope: Envelope, *, in_stream: bool = False) -> None:
+        """Tell that the message is about to be sent, alone or in a stream.
 
         Raises:
             MailkitError: A hook refuses it.
@@ -58,6 +58,7 @@ class Passage:
                 recipients=len(envelope.rcpt_to),
                 message=self.message,
                 envelope=envelope,
+                in_stream=in_stream,
             )
         )
 

@@ -131,15 +131,15 @@ class Post:
             self._second = second, moment
         return moment
 
-    async def send(self, message: Message) -> Receipt:
-        """Send one message."""
+    async def send(self, message: Message, envelope: Envelope | None = None) -> Receipt:
+        """Send one message, to whom it says or to whom `envelope` says: those who are left of them, for one."""
         from mailkit.envelope import Envelope  # what only sending needs is no cost of making a mailer
 
         channel = self.channel()
         passage = Passage(self._edge, channel, message)
         try:
             passage.message = completed = self.complete(message)
-            envelope = Envelope.from_message(completed)
+            envelope = envelope or Envelope.from_message(completed)
             passage.begin(envelope)
             receipt = await channel.send(completed, envelope)
         except BaseException as error:
@@ -208,7 +208,7 @@ class Post:
         if self._edge.is_followed:
             from mailkit.envelope import Envelope
 
-            passage.begin(Envelope.from_message(completed))
+            passage.begin(Envelope.from_message(completed), in_stream=True)
         return completed
 
     async def verify(self) -> ServerInfo:
