@@ -18,29 +18,30 @@ from peers.standard_library import content_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["deliver", "message_bytes"]
+__all__ = ["deliver", "message", "message_bytes"]
 
 if not settings.configured:
     settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_TIMEOUT=60)
     django.setup()
 
 
-def _message(letter: Letter) -> EmailMultiAlternatives:
-    message = EmailMultiAlternatives(
+def message(letter: Letter) -> EmailMultiAlternatives:
+    """Return a letter as one of Django's messages."""
+    made = EmailMultiAlternatives(
         subject=letter.subject,
         body=letter.text,
         from_email=formataddr((AUTHOR_NAME, AUTHOR)),
         to=[formataddr(person) for person in letter.to],
     )
-    message.attach_alternative(letter.html, "text/html")
+    made.attach_alternative(letter.html, "text/html")
     if letter.attachment is not None:
-        message.attach("report.bin", content_of(letter.attachment), "application/octet-stream")
-    return message
+        made.attach("report.bin", content_of(letter.attachment), "application/octet-stream")
+    return made
 
 
 def message_bytes(letter: Letter) -> bytes:
     """Build a letter, and write it as the SMTP backend does."""
-    return _message(letter).message().as_bytes(linesep="\r\n")
+    return message(letter).message().as_bytes(linesep="\r\n")
 
 
 def deliver(port: int, warm: Sequence[Letter], letters: Sequence[Letter], *, connections: int = 1) -> Sample:
@@ -49,7 +50,7 @@ def deliver(port: int, warm: Sequence[Letter], letters: Sequence[Letter], *, con
 
     def work(backend: EmailBackend, share: Sequence[Letter]) -> None:
         for letter in share:
-            backend.send_messages([_message(letter)])
+            backend.send_messages([message(letter)])
 
     for backend in backends:
         backend.open()
