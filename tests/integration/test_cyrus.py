@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailkit import Envelope, Mailer, MessageError, OutcomeUnknownError, RetryPolicy
+from mailkit import Envelope, Mailer, MessageError, OutcomeUnknownError, RejectedError, RetryPolicy
 from mailkit.errors import UnsupportedFeatureError
 from mailkit.testing import Disconnect
 
@@ -116,13 +116,16 @@ def test_another_sender(cyrus: Cyrus, post: Post, domain: str) -> None:
 
 
 def test_the_same_again(cyrus: Cyrus, domain: str) -> None:
-    """The same octets can be submitted twice, whether or not the server keeps two messages of them."""
-    message = note(f"bob@{domain}").completed()
-    with Mailer(cyrus.url) as mailer:
-        assert mailer.send(message).accepted
-        assert mailer.send(message).accepted
-    first, second = cyrus.arrived(domain, 2)
-    assert first.data == second.data
+    """Cyrus keeps no two messages of the same octets: they are sent again all the same, and the first copy stays."""
+    message = note(f"bob@{domain}", subject=f"At {domain}").completed()
+    for url in (cyrus.url, cyrus.url, f"{cyrus.url}?save-copy=off"):
+        with Mailer(url) as mailer:
+            assert mailer.send(message).accepted
+    cyrus.submitted.script("RCPT", "550 5.1.1 no such user", match=f"bob@{domain}")
+    with Mailer(cyrus.url) as mailer, pytest.raises(RejectedError):
+        mailer.send(message)
+    assert len({each.data for each in cyrus.arrived(domain, 3)}) == 1
+    assert len(cyrus.mailbox("Sent", f"At {domain}")) == 1
 
 
 def test_verifying(cyrus: Cyrus, post: Post) -> None:

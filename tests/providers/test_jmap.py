@@ -252,6 +252,15 @@ class TestJMAP(ProviderContract):
         assert self.names()[-3:] == ["Email/import", "EmailSubmission/set", "EmailSubmission/set"]
         assert [email.mailboxes for email in self.jmap.emails.values()] == [{"P-S"}]
 
+    def test_a_message_that_was_there_before_is_not_destroyed(self) -> None:
+        """Where no copy is wanted, one that the account had already stays all the same."""
+        self.jmap.keeps_no_two = True
+        message = self.make_message(message_id="1@example.com", date=datetime(2026, 11, 23, tzinfo=UTC))
+        self.sent(message)
+        self.sent(message, save_copy=False)
+        assert [email.mailboxes for email in self.jmap.emails.values()] == [{"P-S"}]
+        assert len(self.jmap.sent) == 2
+
     def test_a_message_that_is_not_known_by_its_creation_id(self) -> None:
         """Where a server resolves no references to the import, the message is submitted by its id, or taken away."""
         self.jmap.keeps_creations = False

@@ -54,7 +54,7 @@ def lookup(account: str) -> dict[str, Any]:
 
 
 def submission(
-    account: Account, *, blob: str | None, email: str, record: Mapping[str, Any], keep: bool
+    account: Account, *, blob: str | None, email: str, record: Mapping[str, Any], keep: bool, ours: bool = True
 ) -> dict[str, Any]:
     """Return the request that makes a blob a message of the account's and sends that (RFC 8621 §4.8, §7.5).
 
@@ -66,6 +66,7 @@ def submission(
         email: The message's id, or a reference to what is imported.
         record: The submission, but for the message's id.
         keep: Whether a copy is kept in Sent, where there is such a mailbox.
+        ours: Whether the message is there for no other reason, and may be destroyed.
     """
     own, boxes = account.session.account, account.mailboxes
     arguments: dict[str, Any] = {"accountId": own, "create": {SUBMIT: {"emailId": email, **record}}}
@@ -75,7 +76,7 @@ def submission(
             patch[f"mailboxIds/{_pointer(boxes.first)}"] = None
             patch[f"mailboxIds/{_pointer(boxes.sent)}"] = True
         arguments["onSuccessUpdateEmail"] = {f"#{SUBMIT}": patch}
-    else:
+    elif ours:
         arguments["onSuccessDestroyEmail"] = [f"#{SUBMIT}"]
     calls: list[list[Any]] = []
     if blob is not None:

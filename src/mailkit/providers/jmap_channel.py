@@ -216,7 +216,8 @@ class JMAPChannel(ApiChannel):
         if summary.resubmit is not None:
             # The account has it from an attempt that was refused, and the server keeps no two (RFC 8621 §4.8); or the
             # server does not see it yet by its creation id (RFC 8620 §3.3).
-            response, summary = await self._commit(account, calls(blob=None, email=summary.resubmit), letter.item)
+            again = calls(blob=None, email=summary.resubmit, ours=imported is not None)
+            response, summary = await self._commit(account, again, letter.item)
         try:
             return self._exchange.receipt(response, letter.item)
         except DeliveryError as error:
