@@ -54,8 +54,8 @@ class JMAP(_JMAPCan, ApiTransport):
     found at ``/.well-known/jmap``; it, the mailboxes and the identities are looked up once and kept until the server
     says that they have changed. A message is uploaded as it will be delivered, put into Drafts and submitted with its
     envelope, so that recipients in Bcc are named nowhere else; then the server moves it into Sent, or destroys it where
-    there is no such mailbox, or with ``save_copy=False`` (``?save-copy=off``). What was refused is destroyed again. So a
-    message takes two requests, and the first one of a mailer two or three more.
+    there is no such mailbox, or with ``save_copy=False`` (``?save-copy=off``). What was refused is destroyed again. A
+    message takes two requests, and a mailer's first one two or three more.
 
     The sender has to be one of the account's identities: that with the address of From, with ``*`` before its domain,
     or with that of the return path. Another one is chosen with ``options={"jmap": {"identityId": "…"}}``, another
