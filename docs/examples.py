@@ -2,9 +2,9 @@
 
 Each ``python`` block of a page is a test. The blocks of one page share their names and run from top to bottom
 in a folder of their own; an ``await`` may stand at the top level. What goes to a loopback host is really sent; what
-an example sends to any other host stays here. What the reader need not see is in
-``<!-- invisible-code-block: python … -->``; there, ``run_test(test_something)`` runs a test function with its
-fixtures. No block is left out.
+an example sends to any other host stays here, and what it sends through a provider is checked, and its request built.
+What the reader need not see is in ``<!-- invisible-code-block: python … -->``; there, ``run_test(test_something)``
+runs a test function with its fixtures. No block is left out.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ from sybil.parsers.markdown import CodeBlockParser
 
 from mailkit.host import is_loopback
 from mailkit.mx import DirectMX
+from mailkit.providers.base import ApiTransport
+from mailkit.providers.channel import ApiChannel
 from mailkit.smtp import SMTP
 from mailkit.testing import Mailbox
+from mailkit.transport import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from sybil import Document
+
+    from mailkit import Envelope, Message, Outcome, Receipt
+    from mailkit.edge import Edge
 
 ROOT = Path(__file__).parent.parent
 _CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.MULTILINE | re.DOTALL)
@@ -85,9 +91,27 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     return folder
 
 
+class _NeverAsked(ApiChannel):
+    """A provider's channel that does everything but send: what the provider would be sent is kept here."""
+
+    def __init__(self, transport: ApiTransport, edge: Edge, kept: Mailbox) -> None:
+        super().__init__(transport, edge)
+        self._kept = kept.open(edge)
+
+    async def send(self, message: Message, envelope: Envelope) -> Receipt:
+        """Check it, build its request, and keep it."""
+        self._api.build_request(self._exchange.checked(message, envelope), envelope)
+        return await self._kept.send(message, envelope)
+
+    def send_many(self, messages: Any, **options: Any) -> AsyncGenerator[Outcome, None]:
+        """Send one after the other."""
+        return Channel.send_many(self, messages, **options)
+
+
 _STAYS_HERE: dict[Any, Callable[[Any], bool]] = {
     SMTP: lambda smtp: smtp.unix_path is not None or (smtp.discover is None and is_loopback(smtp.host)),
     DirectMX: lambda direct: direct.private_networks,  # with name servers of its own, on loopback
+    ApiTransport: lambda api: api.host is not None and is_loopback(api.host),
 }
 
 
@@ -98,7 +122,12 @@ def _nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere, really_connect = Mailbox(), socket.socket.connect
 
     def opening(really_open: Any, stays_here: Callable[[Any], bool]) -> Any:
-        return lambda self, edge: really_open(self, edge) if stays_here(self) else elsewhere.open(edge)
+        def open_channel(self: Any, edge: Edge) -> Any:
+            if stays_here(self):
+                return really_open(self, edge)
+            return _NeverAsked(self, edge, elsewhere) if isinstance(self, ApiTransport) else elsewhere.open(edge)
+
+        return open_channel
 
     def connect_here(self: socket.socket, address: Any) -> None:
         is_path = isinstance(address, str | bytes)
