@@ -1,0 +1,1 @@
+"""A shop in Django that welcomes whoever signs up."""
