@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, TypeVar
 
-from attrs import field, frozen
+from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError
 
@@ -15,19 +15,25 @@ if TYPE_CHECKING:
 
     from mailkit.events import AfterAttempt, AfterSend, BeforeAttempt, BeforeSend, Event, FailedOver, Retrying
 
-__all__ = ["Hooks"]
+    E = TypeVar("E", bound=Event)
+    Hook: TypeAlias = Callable[[E], object] | Iterable[Callable[[E], object]]
 
-E = TypeVar("E", bound="Event")
+__all__ = ["Hooks"]
 
 _LOGS = ("off", "facts", "personal")
 
 
-def _each(given: object) -> tuple[Any, ...]:
-    return tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else (given,)
+def _is_several(given: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(given, Iterable)
 
 
-def _functions(given: Callable[[E], object] | Iterable[Callable[[E], object]]) -> tuple[Callable[[E], object], ...]:
-    functions = _each(given)
+def _functions(given: object) -> tuple[Callable[[Any], object], ...]:
+    """Return the functions of a hook, of which there may be one or several.
+
+    Raises:
+        ConfigurationError: One of them is no function, or an async one.
+    """
+    functions: tuple[Any, ...] = tuple(given) if _is_several(given) else (given,)
     for function in functions:
         if not callable(function):
             msg = f"a hook is a function that takes one event, not {type(function).__name__}"
@@ -67,23 +73,31 @@ class Hooks:
         on_retry: Is called before the wait for another attempt.
         on_failover: Is called when the next transport is asked for what the one before did not send.
         on_event: Is called with each of these events and all others: see :mod:`mailkit.events`.
-        log: What is logged to ``mailkit.events``: ``"facts"``: what happened, with the Message-ID and counts. ``"personal"``:
-            addresses, the subject and the errors' texts as well. ``"off"``: nothing.
+        log: What is logged to ``mailkit.events``: ``"facts"``: what happened, with the Message-ID and counts.
+            ``"personal"``: addresses, the subject and the errors' texts as well. ``"off"``: nothing.
 
     Raises:
         ConfigurationError: A hook is no function or an async one, or `log` is not known.
     """
 
-    before_send: tuple[Callable[[BeforeSend], object], ...] = field(default=(), converter=_functions)
-    after_send: tuple[Callable[[AfterSend], object], ...] = field(default=(), converter=_functions)
-    before_attempt: tuple[Callable[[BeforeAttempt], object], ...] = field(default=(), converter=_functions)
-    after_attempt: tuple[Callable[[AfterAttempt], object], ...] = field(default=(), converter=_functions)
-    on_retry: tuple[Callable[[Retrying], object], ...] = field(default=(), converter=_functions)
-    on_failover: tuple[Callable[[FailedOver], object], ...] = field(default=(), converter=_functions)
-    on_event: tuple[Callable[[Event], object], ...] = field(default=(), converter=_functions)
+    before_send: Hook[BeforeSend] = ()
+    after_send: Hook[AfterSend] = ()
+    before_attempt: Hook[BeforeAttempt] = ()
+    after_attempt: Hook[AfterAttempt] = ()
+    on_retry: Hook[Retrying] = ()
+    on_failover: Hook[FailedOver] = ()
+    on_event: Hook[Event] = ()
     log: Literal["off", "facts", "personal"] = "facts"
 
     def __attrs_post_init__(self) -> None:
         if self.log not in _LOGS:
             msg = f'log={self.log!r} is not known: use "facts", "personal" (addresses and subjects too) or "off"'
             raise ConfigurationError(msg)
+        # Not by converters, because mypy takes a generic one to be of no type in particular.
+        for each in fields(type(self))[:-1]:
+            object.__setattr__(self, each.name, _functions(getattr(self, each.name)))
+
+    def functions(self, name: str) -> tuple[Callable[[Any], object], ...]:
+        """Return the functions of one hook."""
+        functions: tuple[Callable[[Any], object], ...] = getattr(self, name)
+        return functions

@@ -35,13 +35,13 @@ class Listener:
     """
 
     def __init__(self, hooks: Hooks) -> None:
-        self._before_send = hooks.before_send
-        self._for_all = hooks.on_event
+        self._before_send = hooks.functions("before_send")
+        self._for_all = hooks.functions("on_event")
         self._for_one: dict[type[Event], Iterable[Callable[[Any], object]]] = {
-            kind: getattr(hooks, name) for kind, name in _HOOK_FOR.items()
+            kind: hooks.functions(name) for kind, name in _HOOK_FOR.items()
         }
         self._log = None if hooks.log == "off" else EventLog(personal=hooks.log == "personal")
-        self._hooks_follow = any(getattr(hooks, name) for name in _OF_EVERY_STEP)
+        self._hooks_follow = any(hooks.functions(name) for name in _OF_EVERY_STEP)
 
     @property
     def follows(self) -> bool:
