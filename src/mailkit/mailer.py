@@ -59,7 +59,7 @@ class Mailer:
     Args:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
         retry: Whether and when a delivery is tried again. A transport that holds a :class:`mailkit.Retry` of its own is
-            not retried twice over, unless a policy is given here too.
+            not retried twice over, unless another policy than the default is given here.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
             else.
@@ -194,7 +194,7 @@ class AsyncMailer:
     Args:
         transport: A URL, a transport, or None for the URL in the environment's ``MAILKIT_URL``.
         retry: Whether and when a delivery is tried again. A transport that holds a :class:`mailkit.Retry` of its own is
-            not retried twice over, unless a policy is given here too.
+            not retried twice over, unless another policy than the default is given here.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase (connecting, one answer, one write) may take, where the transport says nothing
             else.

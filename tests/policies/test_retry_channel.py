@@ -52,11 +52,12 @@ class TestContract(TransportContract):
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_a_transport_can_retry_by_itself(colour: Colour) -> None:
+@pytest.mark.parametrize("given", [{}, {"retry": RetryPolicy()}], ids=["none", "the default"])
+def test_a_transport_can_retry_by_itself(colour: Colour, given: dict[str, Any]) -> None:
     """It has a policy of its own, and the mailer that was given none adds none: two attempts are two, not six."""
     player = Player("a", ["refused"])
     with pytest.raises(ConnectError) as caught:
-        send(colour, Retry(player, RetryPolicy(attempts=2, wait=lambda state: 0.0)), letter())
+        send(colour, Retry(player, RetryPolicy(attempts=2, wait=lambda state: 0.0)), letter(), **given)
     assert (caught.value.attempts, len(player.asked)) == (2, 2)
 
 
