@@ -198,10 +198,14 @@ def django(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run every Python example of the documentation, the README and the docstrings, and follow every link."""
+    """Run every example of the documentation and the docstrings, follow every link, and build the site."""
     install(session, "docs")
-    arguments = session.posargs or ["docs", "README.md", "CONTRIBUTING.md", "changelog.d", "src/mailkit"]
-    pytest(session, "-p", "docs.examples", "--doctest-modules", *arguments)
+    pages = ["docs", "examples", "README.md", "CONTRIBUTING.md", "changelog.d", "src/mailkit"]
+    ignored = ["--ignore=examples/django_shop", "--ignore=examples/flask_shop", "--ignore=examples/fastapi_shop"]
+    pytest(session, "-p", "docs.examples", "--doctest-modules", *ignored, *(session.posargs or pages))
+    site = CACHE / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", str(site))
 
 
 @nox.session
