@@ -101,7 +101,7 @@ class Post:
         if self._edge.listener is None:
             self._edge.listener = Listener(self._hooks)
         channel = transport.open(self._edge)
-        # Two layers that retry would multiply: the one that nobody asked for gives way. Asked for is what is no default,
+        # Two layers that retry would multiply: the one that nobody asked for gives way. The default is not asked for,
         # because frameworks hand on what they were not given either.
         if self._retry.is_needed and not (self._retry == DEFAULT_RETRY and channel.retries_by_itself):
             from mailkit.policies.retry_channel import RetryChannel
