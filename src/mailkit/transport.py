@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 
 from mailkit.errors import MailkitError, UnsupportedFeatureError
+from mailkit.frozendict import EMPTY, FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.receipt import Outcome, Receipt
 
-__all__ = ["Capabilities", "Channel", "ServerInfo", "Transport"]
+__all__ = ["Capabilities", "Channel", "PeerCertificate", "ServerInfo", "Transport"]
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -157,6 +159,29 @@ def _unsupported(feature: str, wanted: int, limit: int, transport: str) -> Unsup
 
 
 @frozen(kw_only=True)
+class PeerCertificate:
+    """What a server's certificate says of itself. TLS has judged it already, unless it was told not to.
+
+    Args:
+        subject: Whose it is, such as ``"CN=mail.example.com"``.
+        issuer: Who has signed it.
+        not_before: Since when it is valid.
+        not_after: Until when.
+        names: The host names and IP addresses that it is for.
+    """
+
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    names: tuple[str, ...] = ()
+
+
+def _timings(seconds: Mapping[str, float]) -> Mapping[str, float]:
+    return FrozenDict(seconds)
+
+
+@frozen(kw_only=True)
 class ServerInfo:
     """What ``verify`` learned.
 
@@ -168,6 +193,9 @@ class ServerInfo:
         extensions: What the server offers, as keyword and parameters.
         mechanisms: The SASL mechanisms that it offers.
         authenticated: The mechanism that authenticated us, or None where no credentials were given.
+        certificate: What the server's certificate says, or None in clear.
+        timings: Seconds that each phase took, in their order: ``"connect"``, ``"tls"``, ``"greeting"``, ``"ehlo"``,
+            ``"starttls"``, ``"auth"``, as far as there were such.
     """
 
     transport: str
@@ -177,6 +205,8 @@ class ServerInfo:
     extensions: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     authenticated: str | None = None
+    certificate: PeerCertificate | None = None
+    timings: Mapping[str, float] = field(default=EMPTY, converter=_timings)
 
 
 @asynccontextmanager

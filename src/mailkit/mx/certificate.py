@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mailkit.smtp.der import EXPLICIT_0, SEQUENCE, read
+from mailkit.smtp.peer_certificate import DNS_NAME, alternative_names
 
 __all__ = ["dns_names", "is_for", "public_key"]
-
-_EXPLICIT_3: Final = 0xA3
-_DNS_NAME: Final = 0x82  # GeneralName, RFC 5280 §4.2.1.6: dNSName [2]
-_SUBJECT_ALT_NAME: Final = bytes.fromhex("0603551d11")  # 2.5.29.17
 
 
 def public_key(certificate: bytes) -> bytes:
@@ -28,13 +23,13 @@ def dns_names(certificate: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: It is no certificate.
     """
-    rest = read(_from_public_key(certificate), SEQUENCE).rest
-    while rest:
-        element = read(rest)
-        if element.tag == _EXPLICIT_3:
-            return _alternative_names(read(element.content, SEQUENCE).content)
-        rest = element.rest  # the unique identifiers of version 2
-    return ()
+    return tuple(
+        [
+            name.content.decode("ascii", "backslashreplace")
+            for name in alternative_names(certificate)
+            if name.tag == DNS_NAME
+        ]
+    )
 
 
 def is_for(certificate: bytes, hosts: tuple[str, ...]) -> bool:
@@ -57,25 +52,3 @@ def _from_public_key(certificate: bytes) -> bytes:
     for _ in ("serialNumber", "signature", "issuer", "validity", "subject"):
         rest = read(rest).rest
     return rest
-
-
-def _alternative_names(extensions: bytes) -> tuple[str, ...]:
-    while extensions:
-        extension = read(extensions, SEQUENCE)
-        extensions = extension.rest
-        if extension.content.startswith(_SUBJECT_ALT_NAME):
-            value = read(extension.content).rest
-            if value[:1] == b"\x01":  # critical BOOLEAN DEFAULT FALSE
-                value = read(value).rest
-            return tuple(_dns_names(read(read(value).content, SEQUENCE).content))
-    return ()
-
-
-def _dns_names(names: bytes) -> list[str]:
-    found: list[str] = []
-    while names:
-        name = read(names)
-        names = name.rest
-        if name.tag == _DNS_NAME:
-            found.append(name.content.decode("ascii", "backslashreplace"))
-    return found

@@ -164,17 +164,21 @@ class SMTPChannel(Channel):
         """
         session = await self._pool.acquire(fresh=True)
         await self._pool.release(session)
-        handshake = session.handshake
+        from mailkit.smtp.peer_certificate import read_certificate  # only people read it
+
+        handshake, tls_info = session.handshake, session.handshake.tls_info
         return ServerInfo(
             transport=self._name,
             host=handshake.host or self._server.host,
-            tls_version=handshake.tls_info.version if handshake.tls_info else None,
-            tls_cipher=handshake.tls_info.cipher if handshake.tls_info else None,
+            tls_version=tls_info.version if tls_info else None,
+            tls_cipher=tls_info.cipher if tls_info else None,
             extensions=tuple(
                 " ".join((keyword, *parameters)) for keyword, parameters in handshake.extensions.keywords.items()
             ),
             mechanisms=handshake.extensions.auth_mechanisms,
             authenticated=handshake.mechanism,
+            certificate=read_certificate(tls_info.peer_certificate) if tls_info else None,
+            timings=handshake.timings,
         )
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from mailkit.smtp.der import EXPLICIT_0, OBJECT_IDENTIFIER, SEQUENCE, read
+from mailkit.smtp.der import EXPLICIT_0, OBJECT_IDENTIFIER, SEQUENCE, dotted, read
 
 __all__ = ["tls_server_end_point"]
 
@@ -62,7 +62,7 @@ def _hash_name(certificate: bytes) -> str | None:
     # (RFC 5280 §4.1)
     to_be_signed = read(read(certificate, SEQUENCE).content, SEQUENCE)
     algorithm = read(read(to_be_signed.rest, SEQUENCE).content, OBJECT_IDENTIFIER)
-    name = _dotted(algorithm.content)
+    name = dotted(algorithm.content)
     if name != _RSASSA_PSS:
         return _SIGNATURE_HASHES.get(name)
     # RSASSA-PSS-params ::= SEQUENCE { [0] HashAlgorithm DEFAULT sha1, … } (RFC 4055 §3.1)
@@ -70,19 +70,4 @@ def _hash_name(certificate: bytes) -> str | None:
     if parameters[:1] != bytes((EXPLICIT_0,)):
         return "sha256"
     hash_algorithm = read(read(parameters, EXPLICIT_0).content, SEQUENCE)
-    return _PSS_HASHES.get(_dotted(read(hash_algorithm.content, OBJECT_IDENTIFIER).content))
-
-
-def _dotted(content: bytes) -> str:
-    """Write an object identifier as people do (X.690 §8.19)."""
-    numbers: list[int] = []
-    number = 0
-    for byte in content:
-        number = number << 7 | byte & 0x7F
-        if not byte & 0x80:
-            numbers.append(number)
-            number = 0
-    if not numbers:
-        raise ValueError("the object identifier is empty")
-    top = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (top, numbers[0] - 40 * top, *numbers[1:])))
+    return _PSS_HASHES.get(dotted(read(hash_algorithm.content, OBJECT_IDENTIFIER).content))

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["EXPLICIT_0", "OBJECT_IDENTIFIER", "SEQUENCE", "Element", "read"]
+__all__ = ["EXPLICIT_0", "OBJECT_IDENTIFIER", "SEQUENCE", "Element", "dotted", "read"]
 
 SEQUENCE: Final = 0x30
 OBJECT_IDENTIFIER: Final = 0x06
@@ -50,3 +50,22 @@ def read(data: bytes, tag: int | None = None) -> Element:
     if end > len(data):
         raise ValueError("the element is cut off")
     return Element(data[0], data[start:end], data[:end], data[end:])
+
+
+def dotted(content: bytes) -> str:
+    """Write the content of an object identifier as people do (X.690 §8.19).
+
+    Raises:
+        ValueError: It is empty.
+    """
+    numbers: list[int] = []
+    number = 0
+    for byte in content:
+        number = number << 7 | byte & 0x7F
+        if not byte & 0x80:
+            numbers.append(number)
+            number = 0
+    if not numbers:
+        raise ValueError("the object identifier is empty")
+    top = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (top, numbers[0] - 40 * top, *numbers[1:])))

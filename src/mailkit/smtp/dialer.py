@@ -73,7 +73,7 @@ class Dialer:
                     stream = await self._connect(host, began + seconds / (others + 1))
                 finally:
                     seconds -= self._edge.now() - began
-                return await self._shake_hands(host, stream)
+                return await self._shake_hands(host, stream, self._edge.now() - began)
             except DeliveryError as error:
                 self._left_out[host.host, host.port] = self._edge.now() + LEFT_OUT
                 failures.append(error)
@@ -140,10 +140,10 @@ class Dialer:
             )
         return addresses
 
-    async def _shake_hands(self, host: ServerHost, stream: Stream) -> Session:
+    async def _shake_hands(self, host: ServerHost, stream: Stream, connecting: float) -> Session:
         conversation = Conversation(stream, self._edge, self._options_for(host))
         try:
-            handshake = await shake_hands(conversation)
+            handshake = await shake_hands(conversation, connecting)
         except BaseException:
             await conversation.close()
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import frozen
 
 from mailkit.errors import AuthenticationError, DeliveryError, RejectedError, TLSError, TransientError
+from mailkit.frozendict import EMPTY, FrozenDict
 from mailkit.smtp import commands
 from mailkit.smtp.auth import Exchange, choose
 from mailkit.smtp.channel_binding import tls_server_end_point
@@ -15,6 +16,8 @@ from mailkit.smtp.engine import CHALLENGE, Awaited, Expected
 from mailkit.smtp.extensions import Extensions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mailkit.edge import TLSInfo
     from mailkit.reply import Reply
     from mailkit.smtp.auth import Mechanism
@@ -35,44 +38,71 @@ class Handshake:
         extensions: What it offers now.
         tls_info: What TLS settled on, or None in clear.
         mechanism: The mechanism that authenticated us, or None.
+        timings: Seconds that each phase took, in their order.
     """
 
     host: str
     extensions: Extensions
     tls_info: TLSInfo | None
     mechanism: str | None
+    timings: Mapping[str, float] = EMPTY
 
 
-async def shake_hands(conversation: Conversation) -> Handshake:
+async def shake_hands(conversation: Conversation, connecting: float | None = None) -> Handshake:
     """Greet, negotiate TLS and authenticate, as the conversation's options ask for.
+
+    Args:
+        conversation: The connection, nothing read yet.
+        connecting: Seconds that making it took, where that is known.
 
     Raises:
         DeliveryError: Something failed; the outcome is ``"not_sent"``, the phase says where.
     """
     options = conversation.options
     host, extensions, mechanism = "", Extensions.none(), None
+    timings: dict[str, float] = {} if connecting is None else {"connect": connecting}
     phase = "tls"
+    began = conversation.edge.now()
+
+    def note_time() -> None:
+        nonlocal began
+        now = conversation.edge.now()
+        timings[phase] = timings.get(phase, 0.0) + now - began
+        began = now
+
     try:
         if options.tls == "implicit":
             await conversation.start_tls()
+            note_time()
         phase = "greeting"
         host = await _greeting(conversation)
+        note_time()
         phase = "ehlo"
         extensions = await _ehlo(conversation)
+        note_time()
         if options.tls in {"starttls", "opportunistic"} and _wants_tls(conversation, extensions):
             phase = "starttls"
             await _starttls(conversation)
+            note_time()
             phase = "ehlo"
             # RFC 3207 §4.2: what the server said before TLS is forgotten.
             extensions = await _ehlo(conversation)
+            note_time()
         if options.login is not None:
             phase = "auth"
             mechanism = await _authenticate(conversation, options.login, extensions)
+            note_time()
         await conversation.read_waiting()  # what comes unasked now would be taken for an answer to the first message
     except DeliveryError as error:
         error.phase = error.phase or phase
         raise
-    return Handshake(host=host, extensions=extensions, tls_info=conversation.tls_info, mechanism=mechanism)
+    return Handshake(
+        host=host,
+        extensions=extensions,
+        tls_info=conversation.tls_info,
+        mechanism=mechanism,
+        timings=FrozenDict(timings),
+    )
 
 
 async def _greeting(conversation: Conversation) -> str:
