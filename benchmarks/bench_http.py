@@ -13,7 +13,20 @@ from letters import AUTHOR, AUTHOR_NAME, letters
 from stopwatch import Stopwatch
 
 from mailkit import Address, AsyncMailer, Envelope, Mailer, Message, Template
-from mailkit.providers import SES, Brevo, MailerSend, Mailjet, Mailtrap, Postmark, Resend, SendGrid
+from mailkit.providers import (
+    SES,
+    Brevo,
+    Lettermint,
+    MailerSend,
+    Mailgun,
+    Mailjet,
+    Mailtrap,
+    Mandrill,
+    Postmark,
+    Resend,
+    SendGrid,
+    SparkPost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,16 +169,25 @@ SINGLES = {
     "Resend": Single(Resend, "/emails", resend_json, {"Authorization": "Bearer KEY"}),
 }
 
-# What each batch endpoint takes: its transport, and the stored template where only those go together.
+# What each batch endpoint takes: its transport, and the stored template where only those go together; one that has data
+# already has them for everybody.
 BATCHES: dict[str, tuple[type[ApiTransport], dict[str, Any], Template | None]] = {
     "Brevo": (Brevo, {}, Template(1)),
+    "Lettermint": (Lettermint, {}, None),
     "MailerSend": (MailerSend, {}, None),
+    "Mailgun": (
+        Mailgun,
+        {"domain": "mg.example.com", "recipient_variables": True},
+        Template("welcome", {"same": "for all"}),
+    ),
     "Mailjet": (Mailjet, {"secret": "SECRET"}, None),
     "Mailtrap": (Mailtrap, {}, None),
+    "Mandrill": (Mandrill, {}, Template("welcome")),
     "Postmark": (Postmark, {}, None),
     "Resend": (Resend, {}, None),
     "SendGrid": (SendGrid, {}, Template("d-1")),
     "SES": (SES, {"secret": "SECRET", "region": "eu-west-1"}, Template("welcome")),
+    "SparkPost": (SparkPost, {}, Template("welcome")),
 }
 
 
@@ -173,7 +195,7 @@ def _of_stream(letter: Letter, template: Template | None) -> Message:
     if template is None:
         return message_of(letter)
     name, address = letter.to[0]
-    data = {"name": name, "number": letter.subject}
+    data = template.data or {"name": name, "number": letter.subject}
     return Message(from_=AUTHOR, to=Address(address, name=name), template=Template(template.id, data))
 
 

@@ -35,16 +35,25 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
         "success": True,
         "responses": [{"success": True, "message_ids": ["1"]} for _ in body["requests"]],
     },
+    "/v1/send": lambda _body: {"message_id": "1"},
+    "/v1/send/batch": lambda body: [{"message_id": "1"} for _ in body],
+    "/v3/mg.example.com/messages": lambda _form: {"id": "1", "message": "Queued. Thank you."},
+    "/api/1.3/messages/send-template.json": lambda body: [
+        {"email": each["email"], "_id": "1", "status": "sent"} for each in body["message"]["to"]
+    ],
+    "/api/v1/transmissions": lambda body: {
+        "results": {"id": "1", "total_accepted_recipients": len(body["recipients"]), "total_rejected_recipients": 0}
+    },
     "/v2/email/outbound-emails": lambda _body: {"MessageId": "1"},
     "/v2/email/outbound-bulk-emails": lambda body: {
         "BulkEmailEntryResults": [{"Status": "SUCCESS", "MessageId": "1"} for _ in body["BulkEmailEntries"]]
     },
 }
-"""What is answered to the JSON of a request, by its path."""
+"""What is answered to the JSON of a request (nothing of a form), by its path."""
 
 
 def _answer(path: str, body: bytes) -> bytes:
-    content = ANSWERS[path](json.loads(body))
+    content = ANSWERS[path](json.loads(body) if body.startswith((b"{", b"[")) else None)
     data = b"" if content is None else json.dumps(content).encode()
     fields = f"Content-Type: application/json\r\nX-Message-Id: 1\r\nContent-Length: {len(data)}"
     return f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n".encode() + data

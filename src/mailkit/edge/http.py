@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -33,12 +34,17 @@ _VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")  # RFC 9110 §5.5, without obs
 _FRAMING: Final = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
 
 
+@lru_cache(maxsize=256)
+def _is_header_name(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and name.lower() not in _FRAMING
+
+
 def _headers(given: Mapping[str, str | Secret] | Iterable[tuple[str, str | Secret]]) -> tuple[tuple[str, Secret], ...]:
     pairs = cast("Iterable[tuple[str, str | Secret]]", given.items() if isinstance(given, Mapping) else given)
     checked: list[tuple[str, Secret]] = []
     for name, value in pairs:
         secret = Secret.coerce(value)
-        if not _TOKEN.fullmatch(name) or name.lower() in _FRAMING:
+        if not _is_header_name(name):
             raise ConfigurationError(f"{name!a} cannot be a request header: it is no token, or it frames the request")
         if not _VALUE.fullmatch(secret.reveal()):
             # What it holds may be a key, so it is not shown.
@@ -50,6 +56,8 @@ def _headers(given: Mapping[str, str | Secret] | Iterable[tuple[str, str | Secre
     return tuple(checked)
 
 
+# A provider has few URLs, and every request is made twice: without its credentials, and with them.
+@lru_cache(maxsize=64)
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -94,8 +102,8 @@ class Request:
         body: The content, or None for none.
         tls: How to talk TLS with an ``https`` server: verified, by default with the system's authorities.
         max_body: The most bytes of the answer's body to keep, as they come and decompressed.
-        harmless: Whether it changes nothing that anybody would notice although its method may, such as a query by POST.
         route: How to get to the host, where not directly.
+        harmless: Whether it changes nothing that anybody would notice although its method may, such as a query by POST.
 
     Raises:
         ConfigurationError: One of them cannot be part of a request; a header value with a line end, say.
@@ -107,8 +115,8 @@ class Request:
     body: bytes | None = field(default=None, kw_only=True, repr=False)
     tls: TLS = field(factory=TLS, kw_only=True, repr=False)
     max_body: int = field(default=MAX_BODY, kw_only=True, repr=False)
-    harmless: bool = field(default=False, kw_only=True, repr=False)
     route: Route | None = field(default=None, kw_only=True, repr=False)
+    harmless: bool = field(default=False, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.method):
