@@ -58,7 +58,7 @@ def _headers(given: Mapping[str, str | Secret] | Iterable[tuple[str, str | Secre
 
 # A provider has few URLs, and every request is made twice: without its credentials, and with them.
 @lru_cache(maxsize=64)
-def _url(text: str) -> str:
+def _checked_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -71,6 +71,10 @@ def _url(text: str) -> str:
     if parts.username is not None or parts.fragment or "@" in parts.netloc:
         raise ConfigurationError("the URL of a request has no user, password or fragment: credentials go into a header")
     return text
+
+
+def _url(text: str) -> str:
+    return _checked_url(text)
 
 
 def _pairs(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
