@@ -17,10 +17,11 @@ from tests.policies.clock import SimulatedBlocking
 
 from mailkit.edge.base import run_sync
 from mailkit.envelope import Envelope
-from mailkit.errors import DeliveryError, MailkitError, MessageError
+from mailkit.errors import ConnectError, DeliveryError, MailkitError
 from mailkit.policies.breaker import CircuitBreaker
 from mailkit.policies.circuit import Breaker
 from mailkit.policies.failover import Failover
+from mailkit.policies.retry import Retry, RetryPolicy
 from mailkit.policies.round_robin import RoundRobin
 from mailkit.policies.route import Route
 from mailkit.policies.weighted import Weighted
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mailkit.transport import Transport
 
 LAG = 3
+AT_ONCE = RetryPolicy(wait=lambda _: 0.0)
 
 statuses = st.sampled_from(["accepted", "deferred", "rejected", "not_sent", "unknown"])
 acts = st.one_of(
@@ -64,6 +66,13 @@ POLICIES: dict[str, Callable[[list[Player], Breaker | None], Transport]] = {
     "route of failover": lambda cast, breaker: Route(
         {"example.com": Failover(*cast[:2], breaker=breaker)}, default=cast[2]
     ),
+    "retry": lambda cast, _: Retry(cast[0], AT_ONCE),
+    "retry of failover": lambda cast, breaker: Retry(Failover(*cast, breaker=breaker), AT_ONCE),
+    "failover of retry": lambda cast, breaker: Failover(*(Retry(each, AT_ONCE) for each in cast), breaker=breaker),
+    "retry of breaker": lambda cast, _: Retry(CircuitBreaker(cast[0], failures=1), AT_ONCE),
+    "breaker of retry": lambda cast, _: CircuitBreaker(Retry(cast[0], AT_ONCE), failures=1),
+    "retry of route": lambda cast, _: Retry(Route({"example.com": cast[0]}, default=cast[1]), AT_ONCE),
+    "retry of roundrobin": lambda cast, breaker: Retry(RoundRobin(*cast, breaker=breaker), AT_ONCE),
     "failover of route": lambda cast, breaker: Failover(
         Route({"example.com": cast[0]}, default=cast[1]), cast[2], breaker=breaker
     ),
@@ -114,7 +123,7 @@ def _ended(run: Callable[[], Receipt]) -> Receipt | MailkitError:
         return error
 
 
-common = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+common = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 casts = st.lists(players, min_size=3, max_size=3)
 breakers = st.sampled_from([None, Breaker(), Breaker(failures=1, reset_after=10.0)])
 
@@ -147,7 +156,7 @@ def test_streams(
 ) -> None:
     """The same in a stream, whose outcomes come in order, while only few messages are in memory."""
     case = Case(policy, cast, breaker)
-    given_before = Outcome(message=letter(ANN, number=-1), error=MessageError("was wrong before"))
+    given_before = Outcome(message=letter(ANN, number=-1), error=ConnectError("was refused before"))
     messages: list[Any] = [letter(*to, number=number) for number, to in enumerate(letters)]
     messages.insert(len(messages) // 2, given_before)
     taken = 0

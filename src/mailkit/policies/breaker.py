@@ -149,7 +149,9 @@ class BreakerChannel(Wrapper):
                     carrying_on(self._channel.send_many(admitted, connections=connections, window=window)) as outcomes,
                 ):
                     async for outcome in outcomes:
-                        self._enter(permits.popleft(), outcome)
+                        permit = permits.popleft()
+                        if not source.was_given():
+                            self._enter(permit, outcome)
                         yield outcome
         finally:
             for permit in filter(None, permits):

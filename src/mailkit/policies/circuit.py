@@ -169,11 +169,6 @@ class Circuit:
         return self._now.state
 
     @property
-    def is_closed(self) -> bool:
-        """Whether it lets everything through."""
-        return self._now.state == "closed"
-
-    @property
     def may_pass(self) -> bool:
         """Whether a message that came now would be let through, as far as can be said beforehand."""
         permit = self._now

@@ -101,19 +101,18 @@ class FailoverChannel(SeveralChannel):
         are kept in their places until the next one has had them, also as a stream; then the stream goes on.
         """
         source = Segments(messages)
-        given: deque[bool] = deque()  # of what was taken and not answered, whether it came as an outcome
         kept: deque[Journey | Outcome] = deque()
         try:
             while source.goes_on:
                 order = self._order_now()
                 async with (
-                    aclosing(self._segment(source, order[0], given)) as segment,
+                    aclosing(self._segment(source, order[0])) as segment,
                     carrying_on(
                         order[0].channel.send_many(segment, connections=connections, window=window)
                     ) as outcomes,
                 ):
                     async for outcome in outcomes:
-                        item = outcome if given.popleft() else self._judged(outcome, order)
+                        item = outcome if source.was_given() else self._judged(outcome, order)
                         if isinstance(item, Outcome) and not kept:
                             yield item
                         else:
@@ -133,13 +132,10 @@ class FailoverChannel(SeveralChannel):
         active = next((member for member in members if member.may_be_asked), members[0])
         return (active, *(member for member in members if member is not active))
 
-    async def _segment(
-        self, source: Segments, active: Member, given: deque[bool]
-    ) -> AsyncGenerator[Message | Outcome, None]:
+    async def _segment(self, source: Segments, active: Member) -> AsyncGenerator[Message | Outcome, None]:
         better = self._members[: self._members.index(active)]
         async with aclosing(source.next_segment()) as segment:
             async for item in segment:
-                given.append(isinstance(item, Outcome))
                 if better and any(member.may_be_asked for member in better):
                     source.pause()  # a better one may have recovered: the next segment finds out
                 yield item if isinstance(item, Outcome) else _completed(item)

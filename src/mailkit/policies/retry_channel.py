@@ -50,7 +50,7 @@ class RetryChannel(Wrapper):
         """Deliver one message, trying again for the recipients that are still undecided."""
         started = self._edge.now()
         ended: Receipt | DeliveryError
-        if self._edge.is_followed:
+        if self._edge.is_followed_closely:
             ended = await self._persistence.attempt(self._errand(message, envelope), envelope)
         else:
             try:
@@ -80,9 +80,9 @@ class RetryChannel(Wrapper):
         Whatever interrupts it carries what became of the messages that were taken and not yet yielded, as ``outcomes``.
         """
         steps: deque[Step | None] = deque()
-        followed = self._followed(messages, steps) if self._edge.is_followed else None
+        followed = self._followed(messages, steps) if self._edge.is_followed_closely else None
         source = Segments(followed or messages)
-        waiting: deque[Outcome] = deque()
+        waiting: deque[tuple[Outcome, bool]] = deque()  # in its place, and whether it was decided before it came here
         try:
             while source.goes_on:
                 async with (
@@ -91,17 +91,19 @@ class RetryChannel(Wrapper):
                 ):
                     async for outcome in outcomes:
                         _end_step(steps, outcome)
-                        if waiting or await self._is_unfinished(outcome):
+                        was_given = source.was_given()
+                        if waiting or (not was_given and await self._is_unfinished(outcome)):
                             # The stream below ends here: its connections may be all there are for another attempt.
                             source.pause()
-                            waiting.append(outcome)
+                            waiting.append((outcome, was_given))
                         else:
                             yield outcome
                 while waiting:
+                    outcome, was_given = waiting[0]
                     try:
-                        reconsidered = await self._reconsider(waiting[0])
+                        reconsidered = outcome if was_given else await self._reconsider(outcome)
                     except BaseException as interruption:
-                        waiting[0] = _left_by(interruption, waiting[0])
+                        waiting[0] = _left_by(interruption, outcome), was_given
                         raise
                     waiting.popleft()
                     yield reconsidered
@@ -109,7 +111,7 @@ class RetryChannel(Wrapper):
             left: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
             for outcome in left:
                 _end_step(steps, outcome)
-            interruption.__dict__["outcomes"] = (*waiting, *left)
+            interruption.__dict__["outcomes"] = (*(outcome for outcome, _ in waiting), *left)
             raise
         finally:
             if followed is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
+
+from mailkit.receipt import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from mailkit.message import Message
-    from mailkit.receipt import Outcome
 
 __all__ = ["Segments"]
 
@@ -22,6 +24,7 @@ class Segments:
 
     def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
         self._messages = messages
+        self._given: deque[bool] = deque()
         self._is_paused = True
         self._has_more = True
 
@@ -33,6 +36,14 @@ class Segments:
     def pause(self) -> None:
         """End the segment before its next message."""
         self._is_paused = True
+
+    def was_given(self) -> bool:
+        """Whether the next of the outcomes, which come in order, is of one that was decided before it came here.
+
+        It is asked once for each outcome. What was decided before is passed on as it is: what looks as if it could be
+        tried again is not for whoever was given it to try.
+        """
+        return bool(self._given) and self._given.popleft()
 
     def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
         """Return the messages from here on until :meth:`pause`."""
@@ -47,4 +58,5 @@ class Segments:
                 self._has_more = False
                 return
             self._has_more = True
+            self._given.append(isinstance(message, Outcome))
             yield message
