@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from attrs import evolve
 
-from mailkit import AuthenticationError, Mailer, Message, RetryPolicy
-from mailkit.errors import ConfigurationError
+from mailkit import AuthenticationError, Envelope, Mailer, Message, RetryPolicy
+from mailkit.errors import ConfigurationError, UnsupportedFeatureError
+from mailkit.providers import AokSend
 from mailkit.relays import RELAYS, relay
 from mailkit.secret import Secret
 from mailkit.smtp import SMTP, Timeouts
@@ -144,3 +147,13 @@ def test_a_refused_key_is_not_shown() -> None:
     ):
         mailer.send(MESSAGE)
     assert KEY not in f"{caught.value} {caught.value!r} {caught.value.reply}"
+
+
+def test_aoksend_names_the_relay() -> None:
+    """What AokSend's HTTP API cannot send, the relay can that its error names."""
+    transport = AokSend("APP-KEY")
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        transport.payload(MESSAGE, Envelope.from_message(MESSAGE))
+    (url,) = re.findall(r"\S+\+smtp://\S+", str(caught.value))
+    assert url == RELAYS["aoksend"].form
+    smtp(url).capabilities.check(MESSAGE, Envelope.from_message(MESSAGE), transport=url)
