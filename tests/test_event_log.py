@@ -113,7 +113,7 @@ def test_what_is_below_the_level_is_not_written(level: str, caplog: pytest.LogCa
     log(_after(receipt=_receipt("accepted", "accepted")))
     log(BeforeSend(transport="fake://", message=MESSAGE, envelope=ENVELOPE))
     assert len(caplog.records) == 4 - ["DEBUG", "INFO", "WARNING", "ERROR"].index(level)
-    assert log.follows is (level in {"DEBUG", "INFO"})
+    assert (log.follows, log.follows_closely) == (level in {"DEBUG", "INFO"}, level == "DEBUG")
 
 
 # -- personal data -----------------------------------------------------------------------------------------------------

@@ -165,23 +165,25 @@ def test_an_edge_tells_its_listener(edge: BlockingEdge | AnyioEdge) -> None:
     assert heard == [event]
 
 
-class Deaf:
-    """A listener that wants to hear of what goes wrong only."""
+class Particular:
+    """A listener that says what it wants to hear of."""
 
-    follows = False
+    def __init__(self, *, follows: bool, follows_closely: bool) -> None:
+        self.follows, self.follows_closely = follows, follows_closely
 
     def __call__(self, event: Event) -> None:
         """Hear it all the same."""
 
 
 @pytest.mark.parametrize("edge", [BlockingEdge(), AnyioEdge()], ids=["blocking", "anyio"])
-def test_an_edge_knows_whether_every_step_is_of_interest(edge: BlockingEdge | AnyioEdge) -> None:
-    """To nobody, to every plain function, and to other listeners as they say."""
-    assert not edge.is_followed
+def test_an_edge_knows_what_is_of_interest(edge: BlockingEdge | AnyioEdge) -> None:
+    """Nothing to nobody, every step to every plain function, and to other listeners what they say."""
+    assert (edge.is_followed, edge.is_followed_closely) == (False, False)
     edge.listener = print
-    assert edge.is_followed
-    edge.listener = Deaf()
-    assert not edge.is_followed
+    assert (edge.is_followed, edge.is_followed_closely) == (True, True)
+    for closely in (False, True):
+        edge.listener = Particular(follows=not closely, follows_closely=closely)
+        assert (edge.is_followed, edge.is_followed_closely) == (not closely, closely)
 
 
 @pytest.mark.parametrize("edge", [BlockingEdge(), AnyioEdge()], ids=["blocking", "anyio"])

@@ -8,6 +8,7 @@ import pytest
 from tests.colours import COLOURS, Colour
 from tests.sending import send, send_many, send_raw
 
+from mailkit import events
 from mailkit.envelope import Envelope
 from mailkit.errors import (
     ConfigurationError,
@@ -272,6 +273,44 @@ def test_an_interruption_of_one_message_is_told_of(colour: Colour) -> None:
     with pytest.raises(KeyboardInterrupt):
         send(colour, Interrupted(None), _message(), hooks=Hooks(after_send=heard.append, after_attempt=heard.append))
     assert [(event.outcome, event.error) for event in heard] == [("unknown", interruption)] * 2
+
+
+class _Distant:
+    """Hears of messages, and does not want to know of their attempts."""
+
+    follows_closely = False
+
+    def __call__(self, event: Event) -> None:
+        """Hear of it."""
+
+    def __repr__(self) -> str:
+        return "distant"
+
+
+@pytest.mark.parametrize(
+    ("hooks", "wanted"),
+    [
+        ({"after_send": id}, {"AfterSend"}),
+        ({"on_event": _Distant()}, {"BeforeSend", "AfterSend"}),
+        ({"after_attempt": id}, {"BeforeAttempt", "AfterAttempt"}),
+        ({"on_event": [_Distant(), id]}, {"BeforeSend", "BeforeAttempt"}),
+    ],
+    ids=["messages", "distant", "attempts", "both"],
+)
+def test_no_event_is_made_for_nobody(
+    colour: Colour, hooks: dict[str, Any], wanted: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wants to hear of messages pays nothing for the events of attempts."""
+    made: set[str] = set()
+    for name in ("BeforeSend", "AfterSend", "BeforeAttempt", "AfterAttempt"):
+        kind = getattr(events, name)
+        original = kind.__init__
+        monkeypatch.setattr(
+            kind, "__init__", lambda self, _name=name, _init=original, **how: (made.add(_name), _init(self, **how))[1]
+        )
+    send(colour, FakeTransport(), _message(), hooks=Hooks(**hooks, log="off"))
+    assert wanted <= made
+    assert ("BeforeAttempt" in made) is ("BeforeAttempt" in wanted)
 
 
 # -- refusing ----------------------------------------------------------------------------------------------------------

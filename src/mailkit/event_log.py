@@ -69,9 +69,17 @@ class EventLog:
 
     @property
     def follows(self) -> bool:
-        """Whether the events of what goes well are written."""
+        """Whether the events of messages that go well are written."""
+        return self._writes(INFO)
+
+    @property
+    def follows_closely(self) -> bool:
+        """Whether those of their attempts are, too."""
+        return self._writes(DEBUG)
+
+    def _writes(self, level: int) -> bool:
         logger = self._logger or self._find_logger()
-        return logger is not None and logger.isEnabledFor(INFO)
+        return logger is not None and logger.isEnabledFor(level)
 
     def __call__(self, event: Event) -> None:
         """Write an event, if its level is enabled."""

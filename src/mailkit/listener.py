@@ -24,7 +24,8 @@ _HOOK_FOR: Final[Mapping[type[Event], str]] = {
     events.Retrying: "on_retry",
     events.FailedOver: "on_failover",
 }
-_OF_EVERY_STEP: Final = ("before_send", "after_send", "before_attempt", "after_attempt", "on_event")
+_OF_ATTEMPTS: Final = ("before_attempt", "after_attempt")
+_OF_MESSAGES: Final = ("before_send", "after_send", "on_event", *_OF_ATTEMPTS)
 
 
 class Listener:
@@ -41,12 +42,20 @@ class Listener:
             kind: hooks.functions(name) for kind, name in _HOOK_FOR.items()
         }
         self._log = None if hooks.log == "off" else EventLog(personal=hooks.log == "personal")
-        self._hooks_follow = any(hooks.functions(name) for name in _OF_EVERY_STEP)
+        self._hooks_follow = any(hooks.functions(name) for name in _OF_MESSAGES)
+        self._hooks_follow_closely = any(hooks.functions(name) for name in _OF_ATTEMPTS) or any(
+            getattr(function, "follows_closely", True) for function in self._for_all
+        )
 
     @property
     def follows(self) -> bool:
-        """Whether somebody wants to hear of every step, also where all goes well."""
+        """Whether somebody wants to hear of each message, also where all goes well."""
         return self._hooks_follow or (self._log is not None and self._log.follows)
+
+    @property
+    def follows_closely(self) -> bool:
+        """Whether somebody wants to hear of each attempt too."""
+        return self._hooks_follow_closely or (self._log is not None and self._log.follows_closely)
 
     def __call__(self, event: Event) -> None:
         """Tell everybody whom it concerns.

@@ -72,8 +72,13 @@ class AnyioEdge:
 
     @property
     def is_followed(self) -> bool:
-        """Whether the listener wants to hear of every step."""
+        """Whether the listener wants to hear of each message."""
         return self.listener is not None and bool(getattr(self.listener, "follows", True))
+
+    @property
+    def is_followed_closely(self) -> bool:
+        """Whether the listener wants to hear of each attempt too."""
+        return self.listener is not None and bool(getattr(self.listener, "follows_closely", True))
 
     async def connect_tcp(
         self,

@@ -226,9 +226,17 @@ class Edge(Protocol):
 
     @property
     def is_followed(self) -> bool:
-        """Whether the listener wants to hear of every step, also where all goes well: of each message and attempt.
+        """Whether the listener wants to hear of each message, also where all goes well.
 
         A plain function does; an object may say so itself, as its ``follows``.
+        """
+        ...
+
+    @property
+    def is_followed_closely(self) -> bool:
+        """Whether the listener wants to hear of each attempt too, also where there is but one.
+
+        A plain function does; an object may say so itself, as its ``follows_closely``.
         """
         ...
 

@@ -69,8 +69,13 @@ class BlockingEdge:
 
     @property
     def is_followed(self) -> bool:
-        """Whether the listener wants to hear of every step."""
+        """Whether the listener wants to hear of each message."""
         return self.listener is not None and bool(getattr(self.listener, "follows", True))
+
+    @property
+    def is_followed_closely(self) -> bool:
+        """Whether the listener wants to hear of each attempt too."""
+        return self.listener is not None and bool(getattr(self.listener, "follows_closely", True))
 
     def connect_tcp(
         self,

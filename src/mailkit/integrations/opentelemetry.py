@@ -60,6 +60,9 @@ class Telemetry:
         ConfigurationError: `data` is not known, or OpenTelemetry's API not installed.
     """
 
+    follows_closely: Final = False
+    """A retry says as much as the end of an attempt, so that mailers need not make events of attempts."""
+
     def __init__(
         self,
         *,
@@ -85,7 +88,7 @@ class Telemetry:
             self._spans.begin(event)
         elif isinstance(event, AfterSend):
             self._spans.end(event)
-        elif not isinstance(event, BeforeAttempt | AfterAttempt):  # a retry says as much
+        elif not isinstance(event, BeforeAttempt | AfterAttempt):  # which others may have asked for
             self._spans.add(event)
 
 

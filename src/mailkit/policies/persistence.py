@@ -79,7 +79,7 @@ class Persistence:
 
     async def attempt(self, errand: Errand, envelope: Envelope, number: int = 1) -> Receipt | DeliveryError:
         """Try once; return how it ended, a DeliveryError included."""
-        step = self.begin(errand.message, envelope, number) if self._edge.is_followed else None
+        step = self.begin(errand.message, envelope, number) if self._edge.is_followed_closely else None
         ended: Receipt | DeliveryError
         try:
             ended = await errand.deliver(envelope)
