@@ -1,11 +1,15 @@
-"""Reaching SMTP servers: proxies, several source addresses and hosts, name servers, rates."""
+"""Reaching servers: proxies, relays of providers, several source addresses and hosts, name servers, rates."""
 
 from __future__ import annotations
 
 from typing import Literal, assert_type
 
+from attrs import evolve
+
 from mailkit.edge import TLS
-from mailkit.smtp import SMTP, NameServers, PoolLimits, Proxy
+from mailkit.providers import Postmark
+from mailkit.relays import RELAYS, Relay, relay
+from mailkit.smtp import SMTP, NameServers, PoolLimits, Proxy, Timeouts
 
 
 def a_proxy_is_a_url_or_a_value() -> None:
@@ -17,6 +21,19 @@ def a_proxy_is_a_url_or_a_value() -> None:
     SMTP("mail.example.com", proxy="http://127.0.0.1:3128")
     assert_type(SMTP("mail.example.com", proxy="environment").proxy, Proxy | Literal["environment"] | None)
     assert_type(SMTP("mail.example.com").effective_proxy, Proxy | None)
+
+
+def http_apis_take_the_same_proxies() -> None:
+    assert_type(Postmark("TOKEN", proxy="http://127.0.0.1:3128").proxy, Proxy | None)
+    Postmark("TOKEN", proxy=Proxy.parse("socks5://127.0.0.1:1080"))
+    Postmark("TOKEN", proxy=3128)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def relays_are_smtp_transports() -> None:
+    assert_type(relay("sendgrid", "KEY", region="eu", port=587), SMTP)
+    assert_type(evolve(relay("brevo", "ada", "secret"), timeouts=Timeouts(command=5.0)), SMTP)
+    relay("gmail", "ada@gmail.com", token=lambda: "TOKEN")
+    assert_type(RELAYS["sendgrid"], Relay)
 
 
 def source_addresses_are_one_or_several() -> None:
