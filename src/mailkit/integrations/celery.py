@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from celery.signals import worker_process_shutdown
+
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
 from mailkit.integrations.queue_journal import RedisJournal
@@ -75,7 +77,9 @@ class MailQueue:
         self._journal = journal
         self._defaults = defaults
         self._max_size = max_size
-        courier = Courier(from_mapping(mailers), retry=retry, journal=self._find_journal, timeout=timeout, hooks=hooks)
+        courier = self._courier = Courier(
+            from_mapping(mailers), retry=retry, journal=self._find_journal, timeout=timeout, hooks=hooks
+        )
 
         def deliver(task: Task[Any, Any], job: dict[str, Any]) -> dict[str, Any]:
             done = courier.deliver(job, redelivered=bool((task.request.delivery_info or {}).get("redelivered")))
@@ -90,6 +94,7 @@ class MailQueue:
         )
         self.task: Task[Any, dict[str, Any]] = register(deliver)
         """The task, for signatures and options of one's own; it takes a job as `enqueue` makes it."""
+        worker_process_shutdown.connect(self._on_shutdown)
 
     def enqueue(self, message: Message, *, mailer: str = DEFAULT, **options: Any) -> AsyncResult[dict[str, Any]]:
         """Put a message into the queue, with the Date, Message-ID and idempotency key that it keeps.
@@ -107,6 +112,13 @@ class MailQueue:
         payload = job.payload(max_size=self._max_size)
         result: AsyncResult[dict[str, Any]] = self.task.apply_async((payload,), **{**_shown_as(job), **options})
         return result
+
+    def close(self) -> None:
+        """Give up the connections of this process; a worker's processes do so when they end."""
+        self._courier.close()
+
+    def _on_shutdown(self, **_: object) -> None:
+        self.close()
 
     def _find_journal(self) -> Journal | None:
         if self._journal is None and self._app.connection_for_write().transport.driver_type == "redis":

@@ -75,7 +75,9 @@ class MailQueue:
         self._defaults = defaults
         self._max_size = max_size
         in_force = journal or _journal_of(self._broker)
-        courier = Courier(from_mapping(mailers), retry=retry, journal=lambda: in_force, timeout=timeout, hooks=hooks)
+        courier = self._courier = Courier(
+            from_mapping(mailers), retry=retry, journal=lambda: in_force, timeout=timeout, hooks=hooks
+        )
 
         def deliver(job: dict[str, Any]) -> None:
             done = courier.deliver(job)
@@ -84,7 +86,7 @@ class MailQueue:
                 job.update(done.job.payload())
                 raise dramatiq.Retry(str(done.error), delay=math.ceil(done.seconds * 1000))
 
-        self._broker.add_middleware(_Discretion(name))
+        self._broker.add_middleware(_Attendance(name, courier))
         register = dramatiq.actor(broker=self._broker, actor_name=name, retry_when=_is_asked_for, **options)
         self.actor: dramatiq.Actor[[dict[str, Any]], None] = register(deliver)
         """The actor, for pipelines and options of one's own; it takes a job as `enqueue` makes it."""
@@ -108,6 +110,10 @@ class MailQueue:
         )
         return queued
 
+    def close(self) -> None:
+        """Give up the connections of this process; a worker does so when it ends."""
+        self._courier.close()
+
 
 def _is_asked_for(_retries: int, error: BaseException) -> bool:
     return isinstance(error, dramatiq.Retry)
@@ -125,10 +131,14 @@ class _Job(dict[str, Any]):
         return f"<mail job {self.get('id')}>"
 
 
-class _Discretion(Middleware):
-    def __init__(self, actor: str) -> None:
+class _Attendance(Middleware):
+    def __init__(self, actor: str, courier: Courier) -> None:
         self._actor = actor
+        self._courier = courier
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:  # noqa: ARG002
         if message.actor_name == self._actor and "job" in message.kwargs:
             message.kwargs["job"] = _Job(message.kwargs["job"])
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        self._courier.close()

@@ -122,6 +122,10 @@ class Courier:
             job = evolve(job, attempt=job.attempt + 1, doubtful=_union(job.doubtful, job.left))
             redelivered = False
 
+    def close(self) -> None:
+        """Give up the connections of this process; the next job opens others."""
+        self._mailers.close()
+
     def _attempt(self, job: MailJob, post: Post) -> Done | Again:
         ended: Receipt | DeliveryError
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailkit.edge import run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.errors import ConfigurationError
 from mailkit.hooks import Hooks
@@ -72,3 +73,9 @@ class QueueMailers:
             # Of two threads that come here at once one just loses its mailer, which has connected to nothing.
             post = self._posts.setdefault(name, made)
         return post
+
+    def close(self) -> None:
+        """Give up every connection; a mailer that is asked for again is a new one."""
+        while self._posts:
+            _, post = self._posts.popitem()
+            run_sync(post.close())

@@ -99,6 +99,10 @@ class MailQueue:
         queued: Job = queue.enqueue(f"{self._path}.deliver", args=(payload,), retry=Retry(max=_OFTEN), **options)
         return queued
 
+    def close(self) -> None:
+        """Give up the connections of this process: for workers that run many jobs in one (``SimpleWorker``)."""
+        self._courier.close()
+
     def deliver(self, payload: dict[str, Any]) -> dict[str, Any] | Retry:
         """Try once to send what is left of a job: what RQ's workers call.
 

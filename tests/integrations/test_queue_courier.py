@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.integrations.notebook import Notebook
+
+from mailkit import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    DeliveryError,
+    Message,
+    MessageError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+    UnsupportedFeatureError,
+)
+from mailkit.integrations.queue_courier import Again, Courier, Done
+from mailkit.integrations.queue_job import MailJob
+from mailkit.integrations.queue_journal import BEGUN
+from mailkit.integrations.queue_mailers import from_mapping
+from mailkit.integrations.queue_retry import QueueRetry
+from mailkit.smtp import SMTP
+from mailkit.testing import Disconnect, FakeTransport, SMTPServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailkit.policies.doubt import Doubt
+
+BOTH = Message(from_="ada@example.com", to="bob@example.org", bcc="eve@example.net", subject="Hello", text="Hi")
+
+
+class Office:
+    """A courier, what it sends through, and what it notes."""
+
+    def __init__(self, *, journal: bool = True, **retry: Any) -> None:
+        self.fake = FakeTransport()
+        self.notebook = Notebook()
+        known = self.notebook if journal else None
+        self.courier = Courier(lambda _name: self.fake, retry=QueueRetry(**retry), journal=lambda: known)
+        self.job = MailJob.of(BOTH)
+        self.payload = self.job.payload()
+
+    def deliver(self, job: MailJob | None = None, *, redelivered: bool = False) -> Done | Again:
+        """Run one attempt, as a queue does: from JSON."""
+        payload = json.loads(json.dumps((job or self.job).payload()))
+        return self.courier.deliver(payload, redelivered=redelivered)
+
+    @property
+    def recipients(self) -> list[list[str]]:
+        """Who each copy went to."""
+        return [[result.address for result in sent.receipt.accepted] for sent in self.fake.outbox]
+
+
+def again(done: Done | Again) -> Again:
+    """Return the same, of which it is known that there is to be another attempt."""
+    assert isinstance(done, Again)
+    return done
+
+
+def test_a_job_that_everybody_accepts_is_done() -> None:
+    """The summary has the Message-ID that the message was given when it was enqueued."""
+    office = Office()
+    done = office.deliver()
+    assert isinstance(done, Done)
+    assert done.summary["message_id"] == office.job.message.message_id == office.fake.outbox[0].receipt.message_id
+    assert office.recipients == [["bob@example.org", "eve@example.net"]]
+
+
+def test_only_those_who_are_left_are_tried_again() -> None:
+    """One of two is deferred: the next attempt is for him alone, with the same bytes."""
+    office = Office()
+    office.fake.fail_next(TransientError("busy"), recipient="eve@example.net")
+    rest = again(office.deliver()).job
+    assert (rest.left, rest.attempt) == (("eve@example.net",), 2)
+    assert isinstance(office.deliver(rest), Done)
+    assert office.recipients == [["bob@example.org"], ["eve@example.net"]]
+    assert office.fake.outbox[0].raw == office.fake.outbox[1].raw
+
+
+@pytest.mark.parametrize("error", [TransientError("busy"), ConnectError("refused"), RateLimitedError("slower")])
+def test_what_may_pass_is_tried_again_for_everybody(error: DeliveryError) -> None:
+    """A whole message that was deferred, throttled or never got there is left for all of its recipients."""
+    office = Office()
+    office.fake.fail_next(error)
+    later = again(office.deliver())
+    assert later.job.left == office.job.left
+    assert type(later.error) is type(error)
+
+
+def test_what_the_server_asks_for_is_the_least_that_is_waited() -> None:
+    """Retry-After is a floor under the jitter."""
+    office = Office()
+    office.fake.fail_next(RateLimitedError("slower", retry_after=5000.0))
+    assert again(office.deliver()).seconds >= 5000.0
+
+
+def test_without_a_wish_the_wait_is_drawn_below_a_bound_that_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the largest draw the waits are 15, 30 and 60 seconds."""
+    monkeypatch.setattr("mailkit.integrations.queue_courier._random", lambda: 1.0)
+    office = Office()
+    office.fake.fail_next(TransientError("busy"), times=3)
+    job, waits = office.job, list[float]()
+    for _ in range(3):
+        later = again(office.deliver(job))
+        waits.append(later.seconds)
+        job = later.job
+    assert waits == [15.0, 30.0, 60.0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RejectedError("no such user"), AuthenticationError("wrong password"), UnsupportedFeatureError("no", feature="x")],
+)
+def test_what_will_not_pass_fails_at_once_and_may_be_put_back_by_hand(error: Exception) -> None:
+    """The error is raised as it is; the same job, put back when its cause was removed, is sent."""
+    office = Office()
+    office.fake.fail_next(error)  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        office.deliver()
+    assert isinstance(office.deliver(), Done)
+
+
+def test_who_was_rejected_is_not_forgotten_while_others_are_tried_again() -> None:
+    """Bob is rejected, Eve deferred and then accepted: the job fails in the end, and says whom it is about."""
+    office = Office()
+    office.fake.refuse("bob@example.org")
+    office.fake.fail_next(TransientError("busy"), recipient="eve@example.net")
+    rest = again(office.deliver()).job
+    with pytest.raises(RejectedError) as caught:
+        office.deliver(rest)
+    assert [result.address for result in caught.value.recipients] == ["bob@example.org"]
+    assert caught.value.attempts == 2
+    assert office.recipients[-1] == ["eve@example.net"]
+
+
+def test_the_last_attempt_fails_with_its_own_error() -> None:
+    """After as many attempts as there may be the job fails, with what the last one said."""
+    office = Office(attempts=2)
+    office.fake.fail_next(TransientError("busy"), times=2)
+    rest = again(office.deliver()).job
+    with pytest.raises(TransientError) as caught:
+        office.deliver(rest)
+    assert caught.value.attempts == 2
+
+
+def test_an_unknown_outcome_fails_the_job() -> None:
+    """By default nobody gets a second copy: not from another attempt, and not from putting the job back."""
+    office = Office()
+    office.fake.fail_next(OutcomeUnknownError("lost"))
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError):
+            office.deliver()
+    assert office.fake.outbox == []
+
+
+def test_an_unknown_outcome_is_tried_again_where_that_was_asked_for() -> None:
+    """The next attempt is for those in doubt; once they are accepted there is none."""
+    office = Office(on_unknown="retry")
+    office.fake.fail_next(OutcomeUnknownError("lost"))
+    rest = again(office.deliver()).job
+    assert rest.doubtful == office.job.left
+    assert isinstance(office.deliver(rest), Done)
+
+
+def test_who_may_have_been_accepted_stays_in_doubt() -> None:
+    """A second copy that is rejected says nothing of the first."""
+    office = Office(on_unknown="retry")
+    office.fake.fail_next(OutcomeUnknownError("lost"))
+    rest = again(office.deliver()).job
+    office.fake.fail_next(RejectedError("no"))
+    with pytest.raises(OutcomeUnknownError):
+        office.deliver(rest)
+
+
+def test_an_unknown_outcome_is_tried_again_where_the_provider_honours_keys() -> None:
+    """An error that is idempotent may be repeated whatever the policy says."""
+    office = Office()
+    office.fake.fail_next(OutcomeUnknownError("lost", idempotent=True))
+    assert again(office.deliver()).job.left == office.job.left
+
+
+@pytest.mark.parametrize(("finding", "expected"), [("not_sent", Again), ("unknown", OutcomeUnknownError)])
+def test_a_function_finds_out_about_a_doubt(finding: str, expected: type[Any]) -> None:
+    """What it found to be not sent is tried again; what it cannot tell fails."""
+    doubts: list[Doubt] = []
+
+    def finds_out(doubt: Doubt) -> Any:
+        doubts.append(doubt)
+        return finding
+
+    office = Office(on_unknown=finds_out)
+    office.fake.fail_next(OutcomeUnknownError("lost"))
+    if expected is Again:
+        assert isinstance(office.deliver(), Again)
+    else:
+        with pytest.raises(expected):
+            office.deliver()
+    assert len(doubts) == 1
+
+
+def test_a_job_whose_worker_was_killed_is_one_of_unknown_outcome() -> None:
+    """The attempt is noted as begun, and nothing more: the job fails, and nothing is sent."""
+    office = Office()
+    office.notebook.claim(f"{office.job.id}:1")
+    with pytest.raises(OutcomeUnknownError, match="was killed"):
+        office.deliver()
+    assert office.fake.outbox == []
+
+
+def test_a_job_whose_worker_was_killed_is_sent_again_where_that_was_asked_for() -> None:
+    """The attempt of the killed worker counts: this is the second, of two."""
+    office = Office(on_unknown="retry", attempts=2)
+    office.notebook.claim(f"{office.job.id}:1")
+    assert isinstance(office.deliver(), Done)
+    assert len(office.fake.outbox) == 1
+
+
+def test_a_job_that_kills_its_workers_is_not_run_for_ever() -> None:
+    """As many killed workers as there may be attempts, and the job fails."""
+    office = Office(on_unknown="retry", attempts=3)
+    for attempt in (1, 2, 3):
+        office.notebook.claim(f"{office.job.id}:{attempt}")
+    with pytest.raises(OutcomeUnknownError):
+        office.deliver()
+
+
+def test_a_job_whose_worker_was_killed_is_sent_again_to_a_provider_that_honours_keys() -> None:
+    """A copy that comes twice with one key is one message there."""
+    office = Office()
+
+    class Keyed(FakeTransport):
+        idempotency_header = "Idempotency-Key"
+
+    office.fake = Keyed()
+    office.notebook.claim(f"{office.job.id}:1")
+    assert isinstance(office.deliver(), Done)
+
+
+def test_a_job_that_is_done_is_not_done_twice() -> None:
+    """A worker that was killed before the queue was told that it is done leaves nothing to do."""
+    office = Office()
+    first, second = office.deliver(), office.deliver()
+    assert first == second
+    assert len(office.fake.outbox) == 1
+
+
+def test_a_next_attempt_that_the_queue_was_not_told_of_is_asked_for_again() -> None:
+    """A worker that was killed between an attempt and its successor: the successor is the same, sent to the same."""
+    office = Office()
+    office.fake.fail_next(TransientError("busy"), recipient="eve@example.net")
+    first, second = again(office.deliver()), again(office.deliver())
+    assert (second.job, second.seconds) == (first.job, first.seconds)
+    assert len(office.fake.outbox) == 1
+
+
+def test_a_next_attempt_that_has_begun_is_not_asked_for_again() -> None:
+    """A worker that was killed after it had told the queue: its own job, delivered again, is over."""
+    office = Office()
+    office.fake.fail_next(TransientError("busy"), recipient="eve@example.net")
+    office.deliver(again(office.deliver()).job)
+    assert isinstance(office.deliver(), Done)
+    assert office.recipients == [["bob@example.org"], ["eve@example.net"]]
+
+
+def test_without_a_journal_a_redelivered_job_is_one_of_unknown_outcome() -> None:
+    """The queue's own word counts then."""
+    office = Office(journal=False)
+    with pytest.raises(OutcomeUnknownError):
+        office.deliver(redelivered=True)
+    assert isinstance(office.deliver(), Done)
+
+
+def test_without_a_journal_a_redelivered_job_is_sent_where_that_was_asked_for() -> None:
+    """Once, as the attempt after the one that nobody saw the end of."""
+    office = Office(journal=False, on_unknown="retry")
+    assert isinstance(office.deliver(redelivered=True), Done)
+    assert len(office.fake.outbox) == 1
+
+
+def test_a_journal_that_cannot_be_asked_postpones_the_same_attempt() -> None:
+    """Nothing is sent without it, and it does not count as an attempt; after too many the job fails."""
+    office = Office(attempts=2)
+    office.notebook.lost = 3
+    first = again(office.deliver())
+    assert first.job.attempt == 1
+    second = again(office.deliver(first.job))
+    with pytest.raises(ConnectError):
+        office.deliver(second.job)
+    assert office.fake.outbox == []
+    assert isinstance(office.deliver(second.job), Done)
+
+
+def test_a_journal_that_cannot_be_told_does_not_undo_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
+    """The message was accepted, and so the job is done; the log says what may come of it."""
+    office = Office()
+    really_claim = office.notebook.claim
+
+    def claim(key: str) -> str | None:
+        note = really_claim(key)
+        office.notebook.lost = 1
+        return note
+
+    office.notebook.claim = claim  # type: ignore[method-assign]
+    assert isinstance(office.deliver(), Done)
+    assert "the journal could not be told" in caplog.text
+
+
+@pytest.mark.parametrize(("outcome", "note"), [("not_sent", None), ("unknown", BEGUN)])
+def test_an_interruption_leaves_a_note_only_where_the_message_may_have_been_sent(
+    outcome: Any, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time limit of the queue is raised into the middle of a send; it says how far that had come."""
+
+    class TimeLimit(Exception):
+        delivery = DeliveryError("interrupted", outcome=outcome)
+
+    async def send(*_: Any) -> None:
+        raise TimeLimit
+
+    office = Office()
+    monkeypatch.setattr("mailkit.post.Post.send", send)
+    with pytest.raises(TimeLimit):
+        office.deliver()
+    assert office.notebook.notes.get(f"{office.job.id}:1") == note
+
+
+def test_all_or_nothing_is_not_split_by_another_attempt() -> None:
+    """One is rejected, so nobody gets it: the other one, who was not sent to, is not tried alone."""
+    with SMTPServer() as server:
+        server.script("RCPT", "550 5.1.1 no", match="bob@example.org").script("RCPT", "450 4.2.1 later")
+        transport = SMTP(server.host, port=server.port, recipients="all")
+        courier = Courier(lambda _name: transport, retry=QueueRetry(), journal=Notebook)
+        with pytest.raises(RejectedError):
+            courier.deliver(MailJob.of(BOTH).payload())
+        assert server.committed == ()
+        courier.close()
+
+
+def test_the_same_connection_serves_the_jobs_of_a_process() -> None:
+    """Two jobs, one mailer, one connection; a lost one is replaced."""
+    with SMTPServer() as server:
+        notebook = Notebook()
+        courier = Courier(from_mapping({"default": server.url}), retry=QueueRetry(), journal=lambda: notebook)
+        for _ in range(2):
+            courier.deliver(MailJob.of(BOTH).payload())
+        assert len(server.connections) == 1
+        courier.close()
+
+
+def test_an_answer_that_is_lost_on_the_wire_is_unknown() -> None:
+    """The server takes the message and hangs up before it says so."""
+    with SMTPServer() as server:
+        server.script("DOT", Disconnect())
+        courier = Courier(from_mapping({"default": server.url}), retry=QueueRetry(), journal=Notebook)
+        with pytest.raises(OutcomeUnknownError):
+            courier.deliver(MailJob.of(BOTH).payload())
+        assert len(server.committed) == 1
+        courier.close()
+
+
+def test_a_mailer_is_found_by_its_name_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAILKIT_URL is the default one's where it is not said; a name that nobody knows is an error that lists them."""
+    monkeypatch.setenv("MAILKIT_URL", "null://")
+    courier = Courier(from_mapping({"bulk": "null://"}), retry=QueueRetry(), journal=Notebook)
+    for name in ("default", "bulk"):
+        assert isinstance(courier.deliver(MailJob.of(BOTH, mailer=name).payload()), Done)
+    with pytest.raises(ConfigurationError, match="bulk, default"):
+        courier.deliver(MailJob.of(BOTH, mailer="other").payload())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: QueueRetry(attempts=0),
+        lambda: QueueRetry(on_unknown="perhaps"),  # type: ignore[arg-type]
+        lambda: Courier(from_mapping(None), retry=QueueRetry(), journal=Notebook, timeout=0),
+        lambda: MailJob.of(BOTH, mailer="smtp://ada:secret@mail.example.com"),
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused(wrong: Callable[[], object]) -> None:
+    """So is a URL in place of a name, and its secret is not repeated."""
+    with pytest.raises(ConfigurationError) as caught:
+        wrong()
+    assert "secret@" not in str(caught.value)
+
+
+def test_a_job_is_as_long_as_it_may_be() -> None:
+    """A longer one is refused when it is put into the queue, and the error says how long it is."""
+    job = MailJob.of(BOTH.evolve(text="x" * 1000))
+    size = len(json.dumps(job.payload(), separators=(",", ":")))
+    assert job.payload(max_size=size)
+    with pytest.raises(MessageError, match=str(size)):
+        job.payload(max_size=size - 1)
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"message": None}, {"left": None}, {"settled": [{}]}])
+def test_what_is_no_job_is_refused(change: dict[str, Any]) -> None:
+    """What comes out of a queue is checked: a MessageError says what to do."""
+    with pytest.raises(MessageError):
+        MailJob.from_payload({**MailJob.of(BOTH).payload(), **change})
+
+
+def test_a_job_shows_nothing_of_what_the_message_says() -> None:
+    """Queues log and display their jobs."""
+    job = MailJob.of(BOTH)
+    assert repr(job) == f"MailJob({job.message.message_id!r}, mailer='default', attempt=1)"
