@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.policies.cast import ANN, BOB, Player, collect, letter, mixed
+from tests.colours import COLOURS, make_edge, run_in
+from tests.policies.cast import ANN, BOB, Player, collect, letter, mixed, stream
 from tests.policies.clock import SimulatedBlocking
 
 from mailkit.edge.base import run_sync
@@ -19,9 +20,12 @@ from mailkit.policies.round_robin import RoundRobin
 from mailkit.policies.waves import PATIENCE, SHARE
 from mailkit.receipt import Outcome
 from mailkit.testing import Delivered, FakeTransport, TransportContract
+from mailkit.transport import carrying_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+
+    from tests.colours import Colour
 
     from mailkit.receipt import Receipt
     from mailkit.transport import Channel, Transport
@@ -259,3 +263,92 @@ class TestContract(TransportContract):
         """The fake's name."""
         del transport
         return "fake://"
+
+
+# -- in every colour ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_shares_are_on_their_way_at_the_same_time(colour: Colour) -> None:
+    """In threads or in tasks: each transport waits for the other one to have begun."""
+    edge = make_edge(colour)
+    begun: list[str] = []
+
+    class Waiting(Player):
+        async def wait(self) -> None:
+            begun.append(self.name)
+            for _ in range(1000):
+                if len(set(begun)) == 2:
+                    return
+                await edge.sleep(0.001)
+            raise AssertionError("the other one has not begun")
+
+    players = [Waiting(name="a"), Waiting(name="b")]
+
+    async def go() -> list[Outcome]:
+        channel = RoundRobin(*players).open(edge)
+        for member in channel._members:  # type: ignore[attr-defined]
+            _wait_before(member.channel)
+        outcomes = [outcome async for outcome in channel.send_many(stream(letter(number=each) for each in range(20)))]
+        await edge.close()
+        return outcomes
+
+    outcomes = run_in(colour, go)
+    assert "".join(outcome.receipt.transport[0] for outcome in outcomes if outcome.receipt) == "ab" * 10
+
+
+def _wait_before(channel: Any) -> None:
+    """Let a channel wait before each of its streams."""
+    many, player = channel.send_many, channel._channel.transport
+
+    async def send_many(messages: Any, **options: Any) -> Any:
+        await player.wait()
+        async for outcome in many(messages, **options):
+            yield outcome
+
+    channel.send_many = send_many
+
+
+@pytest.mark.parametrize("colour", ["asyncio", "trio"])
+def test_a_cancelled_wave_says_what_it_leaves(colour: Colour) -> None:
+    """What one transport has sent, and what the other one had begun with, is told of the cancellation."""
+    import anyio
+
+    players = [Player(name="a"), Player(name="b")]
+    left: list[Outcome] = []
+
+    async def go() -> None:
+        edge = make_edge(colour)
+        channel = RoundRobin(*players).open(edge)
+        with anyio.CancelScope() as scope:
+            stuck: Any = channel._members[1].channel  # type: ignore[attr-defined]
+            many = stuck.send_many
+
+            async def send_many(messages: Any, **options: Any) -> Any:
+                number = 0
+                async with carrying_on(many(messages, **options)) as outcomes:
+                    async for outcome in outcomes:
+                        number += 1
+                        if number == 3:
+                            scope.cancel()
+                            await edge.sleep(60)
+                        yield outcome
+
+            stuck.send_many = send_many
+            try:
+                async for outcome in channel.send_many(stream(letter(number=each) for each in range(20))):
+                    left.append(outcome)  # noqa: PERF401 - it does not come to its end
+            except BaseException as interruption:
+                left.extend(interruption.__dict__["outcomes"])
+                raise
+        await edge.close()
+
+    run_in(colour, go)
+    assert [outcome.message.message_id for outcome in left] == [f"{number}@example.com" for number in range(20)]
+    took = {message_id for player in players for message_id, _ in player.took}
+    for outcome in left:
+        ended = outcome.receipt or outcome.error
+        if outcome.message.message_id in took:
+            assert getattr(ended, "outcome", "accepted") in {"accepted", "unknown"}
+        else:
+            assert getattr(ended, "outcome", "accepted") in {"not_sent", "unknown"}
