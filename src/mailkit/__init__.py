@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message, Template
     from mailkit.policies.breaker import CircuitBreaker
     from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.deduplicate import Deduplicate
     from mailkit.policies.failover import Failover
     from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.redirect import Redirect
@@ -69,6 +70,7 @@ __all__ = [
     "Concurrency",
     "ConfigurationError",
     "ConnectError",
+    "Deduplicate",
     "DeliveryError",
     "DeliveryTimeout",
     "Envelope",
@@ -129,6 +131,7 @@ _HOMES = {
     "message": ("Message", "Template"),
     "policies.breaker": ("CircuitBreaker",),
     "policies.concurrency": ("Concurrency",),
+    "policies.deduplicate": ("Deduplicate",),
     "policies.failover": ("Failover",),
     "policies.rate_limit": ("RateLimit",),
     "policies.redirect": ("Redirect",),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,3 +99,28 @@ def test_a_forgotten_database_is_closed(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
     assert (tmp_path / "things.db").exists()
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Of eight threads with a connection each, every one finds the tables made, and writes, whoever makes them."""
+    errors: list[BaseException] = []
+    for number in range(5):
+        path, barrier = tmp_path / f"{number}.db", threading.Barrier(8)
+
+        def work(path: Path = path, barrier: threading.Barrier = barrier) -> None:
+            made = Database(path, SCHEMA, phase="test")
+            try:
+                barrier.wait(5)
+                with made.writing() as connection:
+                    connection.execute("INSERT OR REPLACE INTO things VALUES ('a')")
+            except BaseException as error:  # noqa: BLE001 - shown below
+                errors.append(error)
+            finally:
+                made.close()
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []

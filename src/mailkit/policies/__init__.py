@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mailkit.policies.budget import RetryBudget
     from mailkit.policies.circuit import Breaker
     from mailkit.policies.concurrency import Concurrency
+    from mailkit.policies.deduplicate import Deduplicate
+    from mailkit.policies.deduplication_database import SQLiteDeduplicationStore
+    from mailkit.policies.deduplication_store import DeduplicationStore, MemoryDeduplicationStore
     from mailkit.policies.doubt import Doubt
     from mailkit.policies.failover import Failover
     from mailkit.policies.jitter import FullJitter
@@ -30,10 +33,13 @@ __all__ = [
     "Breaker",
     "CircuitBreaker",
     "Concurrency",
+    "Deduplicate",
+    "DeduplicationStore",
     "Doubt",
     "Failover",
     "FileSuppressionList",
     "FullJitter",
+    "MemoryDeduplicationStore",
     "MemorySuppressionList",
     "RateLimit",
     "Redirect",
@@ -42,6 +48,7 @@ __all__ = [
     "RetryPolicy",
     "RoundRobin",
     "Route",
+    "SQLiteDeduplicationStore",
     "SQLiteSuppressionList",
     "Suppress",
     "SuppressionList",
@@ -52,10 +59,13 @@ _HOMES = {
     "Breaker": "circuit",
     "CircuitBreaker": "breaker",
     "Concurrency": "concurrency",
+    "Deduplicate": "deduplicate",
+    "DeduplicationStore": "deduplication_store",
     "Doubt": "doubt",
     "Failover": "failover",
     "FileSuppressionList": "suppression_file",
     "FullJitter": "jitter",
+    "MemoryDeduplicationStore": "deduplication_store",
     "MemorySuppressionList": "suppression_list",
     "RateLimit": "rate_limit",
     "Redirect": "redirect",
@@ -64,6 +74,7 @@ _HOMES = {
     "RetryPolicy": "retry",
     "RoundRobin": "round_robin",
     "Route": "route",
+    "SQLiteDeduplicationStore": "deduplication_database",
     "SQLiteSuppressionList": "suppression_database",
     "Suppress": "suppress",
     "SuppressionList": "suppression_list",

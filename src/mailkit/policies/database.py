@@ -116,9 +116,12 @@ class Database:
         # Each connection serves one thread at a time, though not always the same one.
         connection = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(self._schema)
+            # Waits for whoever is making them at this moment, which the statements by themselves would not.
+            connection.executescript(f"BEGIN IMMEDIATE; {self._schema}; COMMIT")
+            # Somebody else may be in the way; then he, or the next one, does it. It is a matter of speed.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             connection.close()
             raise
