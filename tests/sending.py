@@ -45,12 +45,18 @@ def send_raw(colour: Colour, transport: Any, *args: Any, **options: Any) -> Rece
 
 
 def send_many(
-    colour: Colour, transport: Any, messages: Iterable[Message], most: int | None = None, **options: Any
+    colour: Colour,
+    transport: Any,
+    messages: Iterable[Message],
+    most: int | None = None,
+    on_progress: Any = None,
+    **options: Any,
 ) -> list[Outcome]:
     """Send a stream of messages, and leave it after `most` outcomes."""
     taken: list[Outcome] = []
+    given: dict[str, Any] = {"messages": messages, "on_progress": on_progress}
     if colour == "blocking":
-        with Mailer(transport, **options) as mailer, closing(mailer.send_many(messages)) as outcomes:
+        with Mailer(transport, **options) as mailer, closing(mailer.send_many(**given)) as outcomes:
             for outcome in outcomes:
                 taken.append(outcome)
                 if len(taken) == most:
@@ -58,7 +64,7 @@ def send_many(
         return taken
 
     async def main() -> None:
-        async with AsyncMailer(transport, **options) as mailer, aclosing(mailer.send_many(messages)) as outcomes:
+        async with AsyncMailer(transport, **options) as mailer, aclosing(mailer.send_many(**given)) as outcomes:
             async for outcome in outcomes:
                 taken.append(outcome)
                 if len(taken) == most:

@@ -398,6 +398,52 @@ def test_a_hook_that_fails_does_not_stop_a_stream(colour: Colour) -> None:
     assert _subjects(fake) == ["1", "2"]
 
 
+def _interrupting(interruption: BaseException, subject: str = "Hello") -> Callable[[Any], None]:
+    def interrupt(event: Any) -> None:
+        if event.message.subject == subject:
+            raise interruption
+
+    return interrupt
+
+
+def test_an_interruption_in_a_hook_says_what_became_of_the_message(colour: Colour) -> None:
+    """KeyboardInterrupt may come while a hook is at work: the receipt is not lost with it."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        send(colour, FakeTransport(), _message(), hooks=Hooks(after_send=_interrupting(KeyboardInterrupt())))
+    assert caught.value.__dict__["delivery"].accepted
+    fake = FakeTransport()
+    error = RejectedError("550")
+    fake.fail_next(error)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        send(colour, fake, _message(), hooks=Hooks(after_send=_interrupting(KeyboardInterrupt())))
+    assert isinstance(caught.value.__dict__["delivery"], RejectedError)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        send(colour, FakeTransport(), _message(to=()), hooks=Hooks(after_send=_interrupting(KeyboardInterrupt())))
+    assert "delivery" not in caught.value.__dict__
+
+
+@pytest.mark.parametrize("where", ["after_send", "on_progress"])
+def test_an_interruption_while_an_outcome_is_told_of_has_it(colour: Colour, where: str) -> None:
+    """In a stream the outcome that was not yet yielded goes along with it, before those that follow."""
+    fake = FakeTransport()
+    messages = [_message(str(number)) for number in range(4)]
+    interruption = KeyboardInterrupt()
+
+    def interrupt(progress: Any) -> None:
+        if progress.done == 2:
+            raise interruption
+
+    options: dict[str, Any] = {"hooks": Hooks(after_send=_interrupting(interruption, "1"))}
+    if where == "on_progress":
+        options = {"on_progress": interrupt}
+    with pytest.raises(KeyboardInterrupt) as caught:
+        send_many(colour, fake, messages, retry=RetryPolicy.none(), **options)
+    left = caught.value.__dict__["outcomes"]
+    assert left[0].message is messages[1]
+    assert left[0].ok
+    assert len(left) == len({id(outcome.message) for outcome in left})
+
+
 # -- the value ---------------------------------------------------------------------------------------------------------
 
 

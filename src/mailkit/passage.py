@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
+    from mailkit.events import AfterSend
     from mailkit.message import Message
     from mailkit.receipt import Outcome, Receipt
     from mailkit.transport import Channel
@@ -63,23 +64,29 @@ class Passage:
         )
 
     def end(self, receipt: Receipt | None = None, error: BaseException | None = None) -> None:
-        """Tell what became of the message."""
+        """Tell what became of the message. What interrupts that carries it as its ``delivery``."""
         if self._edge.listener is None or (_is_complete(receipt) and not self._edge.is_followed):
             return
+        try:
+            self._edge.notify(self._end(receipt, error))
+        except BaseException as interruption:
+            if (delivery := receipt or _delivery(error)) is not None:
+                interruption.__dict__["delivery"] = delivery
+            raise
+
+    def _end(self, receipt: Receipt | None, error: BaseException | None) -> AfterSend:
         from mailkit.events import AfterSend
 
         message, envelope = self._described()
-        self._edge.notify(
-            AfterSend(
-                message_id=_message_id(receipt, error) or (None if message is None else message.message_id),
-                transport=_transport(receipt, error) or str(self._channel.transport),
-                recipients=0 if envelope is None else len(envelope.rcpt_to),
-                message=message,
-                envelope=envelope,
-                receipt=receipt,
-                error=error,
-                duration=self._edge.now() - self._started,
-            )
+        return AfterSend(
+            message_id=_message_id(receipt, error) or (None if message is None else message.message_id),
+            transport=_transport(receipt, error) or str(self._channel.transport),
+            recipients=0 if envelope is None else len(envelope.rcpt_to),
+            message=message,
+            envelope=envelope,
+            receipt=receipt,
+            error=error,
+            duration=self._edge.now() - self._started,
         )
 
     def _described(self) -> tuple[Message | None, Envelope | None]:
@@ -97,6 +104,14 @@ class Passage:
 
 def _is_complete(receipt: Receipt | None) -> bool:
     return receipt is not None and not any(result.status != "accepted" for result in receipt.recipients)
+
+
+def _delivery(error: BaseException | None) -> Receipt | DeliveryError | None:
+    """Return what an error, or an earlier interruption, says of a delivery."""
+    if isinstance(error, DeliveryError):
+        return error
+    delivery: Receipt | DeliveryError | None = getattr(error, "delivery", None)
+    return delivery
 
 
 def _message_id(receipt: Receipt | None, error: BaseException | None) -> str | None:

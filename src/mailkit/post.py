@@ -175,6 +175,7 @@ class Post:
         channel = self.channel()
         given: deque[Message] = deque()
         passages: deque[Passage] = deque()
+        unseen: list[Outcome] = []  # what is known, and has not been yielded while hooks and on_progress hear of it
 
         async def completed() -> AsyncGenerator[Message | Outcome, None]:
             async for message in messages:
@@ -192,15 +193,17 @@ class Post:
         async with (
             aclosing(messages),
             aclosing(completed()) as items,
-            _naming(given, passages),
+            _naming(given, passages, unseen),
             carrying_on(channel.send_many(items, connections=connections, window=window)) as outcomes,
         ):
             async for outcome in outcomes:
                 mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
+                unseen.append(mine)
                 passages.popleft().end(outcome.receipt, outcome.error)
                 done, failed = done + 1, failed + (not mine.ok)
                 if on_progress is not None:
                     on_progress(Progress(done=done, failed=failed, latest=mine))
+                unseen.clear()
                 yield mine
 
     def _begun(self, message: Message, passage: Passage) -> Message:
@@ -226,16 +229,23 @@ class Post:
 
 
 @asynccontextmanager
-async def _naming(given: Iterable[Message], passages: Iterable[Passage]) -> AsyncGenerator[None, None]:
+async def _naming(
+    given: Iterable[Message], passages: Iterable[Passage], unseen: Iterable[Outcome]
+) -> AsyncGenerator[None, None]:
     """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken; tell so."""
-    with telling_of(passages):
-        try:
-            yield
-        except BaseException as interruption:
-            left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
-            if left is not None:
-                interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
-            raise
+    try:
+        with telling_of(passages):
+            try:
+                yield
+            except BaseException as interruption:
+                left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
+                if left is not None:
+                    interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
+                raise
+    except BaseException as interruption:
+        if unseen:
+            interruption.__dict__["outcomes"] = (*unseen, *getattr(interruption, "outcomes", ()))
+        raise
 
 
 def _left(message: Message, outcome: Outcome | None) -> Outcome:
