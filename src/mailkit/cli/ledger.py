@@ -94,6 +94,7 @@ class Ledger:
         self._reserved: range = range(0)  # what a machine that broke down may have begun without a trace
         self._block: range = range(0)
         self._is_surveyed = False
+        self._is_full = False
         self._descriptor = descriptor
         self._synced_at = time.monotonic()
 
@@ -159,7 +160,7 @@ class Ledger:
             return None
         if known != recipient.key:
             raise ConfigurationError(
-                f"line {line} of the recipients is not the row that {self.path} tells of: rows may be added at the end, "
+                f"line {line} of the recipients is not the row that {self.path} tells of: rows may be appended, "
                 "but those that are there have to stay; put the file back, or begin a ledger of its own"
             )
         return "accepted" if case is None else case.status
@@ -220,7 +221,8 @@ class Ledger:
     def close(self) -> None:
         """Say that the run has ended by itself, and close the file."""
         try:
-            if self._is_surveyed:  # else what was reserved is still to be looked at
+            # Where the rows were not surveyed, what was reserved is still to be looked at; a full disk is known of.
+            if self._is_surveyed and not self._is_full:
                 self._write({"closed": _now()}, sync=True)
         finally:
             os.close(self._descriptor)
@@ -270,6 +272,7 @@ class Ledger:
         self._synced_at = time.monotonic()
 
     def _not_written(self, error: OSError) -> LedgerError:
+        self._is_full = True
         return LedgerError(
             f"cannot write the ledger {self.path}: {error.strerror}; nothing more is sent. Make room, then go on with "
             "--resume"
@@ -336,9 +339,7 @@ class Ledger:
             self._settle(line, status, str(entry.get("text", "")))
 
     def _no_ledger(self, number: int) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.path} is no ledger of mailkit, or damaged, in line {number}: name the right one"
-        )
+        return ConfigurationError(f"{self.path} is no ledger, or damaged, in line {number}: name the right one")
 
     def _lock(self) -> None:
         if not _locked(self._descriptor):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mailkit.cli.ledger import Case, CaseStatus, Ledger
     from mailkit.mailer import Mailer
     from mailkit.message import Message
-    from mailkit.receipt import Outcome
+    from mailkit.receipt import Outcome, RecipientResult
 
 __all__ = ["Choices", "Mailing", "check_fingerprint"]
 
@@ -132,17 +132,20 @@ class Mailing:
     def _note(self, outcome: Outcome) -> None:
         row = self._pending.pop(outcome.message.message_id or "")
         error, receipt = outcome.error, outcome.receipt
+        status: CaseStatus = "not_sent"  # also where the message was refused before any I/O
         if receipt is not None:
             result = receipt.accepted[0]
-            status: CaseStatus = result.status
+            status = "accepted"
             self.ledger.note(
-                row, status, result.text, code=result.code, message_id=receipt.message_id,
+                row, status, _said(result), message_id=receipt.message_id,
                 provider_id=result.provider_id or receipt.provider_id,
             )  # fmt: skip
+        elif isinstance(error, DeliveryError):
+            status = error.outcome
+            said = next((_said(result) for result in error.recipients if result.text), str(error))
+            self.ledger.note(row, status, said, message_id=outcome.message.message_id)
         else:
-            status = error.outcome if isinstance(error, DeliveryError) else "not_sent"
-            code = error.reply.code if isinstance(error, DeliveryError) and error.reply is not None else None
-            self.ledger.note(row, status, str(error), code=code, message_id=outcome.message.message_id)
+            self.ledger.note(row, status, str(error), message_id=outcome.message.message_id)
         self.done[status] += 1
 
     def _go_on_after(self, error: MailkitError | None) -> None:
@@ -162,6 +165,10 @@ class Mailing:
         for outcome in left:
             if outcome.message.message_id in self._pending:
                 self._note(outcome)
+
+
+def _said(result: RecipientResult) -> str:
+    return " ".join(str(part) for part in (result.code, result.enhanced_code, result.text) if part)
 
 
 def check_fingerprint(ledger: Ledger, fingerprint: str) -> None:
