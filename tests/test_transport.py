@@ -187,6 +187,43 @@ def test_a_channel_sends_many_by_sending_each() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", [None, "receipt", "error"])
+def test_an_interrupted_stream_says_what_it_leaves(said: str | None) -> None:
+    """What the interruption knows of the message that was being sent, and a doubt where it knows nothing."""
+    interruption = KeyboardInterrupt()
+    results = [RecipientResult("bob@example.org", status="accepted")]
+    known: dict[str | None, Any] = {
+        "receipt": Receipt(message_id="1", transport="least://", recipients=results),
+        "error": TransientError("interrupted"),
+    }
+    if said is not None:
+        interruption.__dict__["delivery"] = known[said]
+
+    class Interrupted(Channel):
+        async def send(self, message: Message, envelope: Envelope) -> Receipt:
+            raise interruption
+
+    async def stream() -> AsyncIterator[Message]:
+        yield Message(from_="ada@example.com", to="bob@example.org")
+
+    async def go() -> None:
+        async with aclosing(Interrupted(_Least()).send_many(stream())) as outcomes:
+            async for _ in outcomes:
+                pass
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_sync(go())
+    (left,) = caught.value.__dict__["outcomes"]
+    ended = left.receipt or left.error
+    if said is None:
+        assert (ended.outcome, [str(result) for result in ended.recipients]) == (
+            "unknown",
+            ["bob@example.org: unknown"],
+        )
+    else:
+        assert ended is known[said]
+
+
 def test_a_stream_that_fails_while_it_is_broken_off_says_so() -> None:
     """What goes wrong in its clean-up is raised in place of what broke it off, which stays its context."""
 

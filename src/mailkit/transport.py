@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import field, fields, frozen
 
-from mailkit.errors import MailkitError, UnsupportedFeatureError
+from mailkit.errors import DeliveryError, MailkitError, OutcomeUnknownError, UnsupportedFeatureError
 from mailkit.frozendict import EMPTY, FrozenDict
 
 if TYPE_CHECKING:
@@ -267,6 +267,7 @@ class Channel:
         """Deliver a stream of messages; yield one outcome for each, in order.
 
         What was found wrong with a message before it came here comes as its outcome, and is passed on in its place.
+        Whatever interrupts it carries what became of the message that was being sent, as ``outcomes``.
         """
         from mailkit.envelope import Envelope
         from mailkit.receipt import Outcome
@@ -279,6 +280,9 @@ class Channel:
                 receipt = await self.send(message, Envelope.from_message(message))
             except MailkitError as error:
                 yield Outcome(message=message, error=error)
+            except BaseException as interruption:
+                interruption.__dict__["outcomes"] = (_left_by(interruption, message),)
+                raise
             else:
                 yield Outcome(message=message, receipt=receipt)
 
@@ -292,6 +296,25 @@ class Channel:
 
     async def close(self) -> None:
         """Give up every connection."""
+
+
+def _left_by(interruption: BaseException, message: Message) -> Outcome:
+    """Return what an interruption has left of the message that was being sent."""
+    from mailkit.envelope import Envelope
+    from mailkit.receipt import Outcome, Receipt, RecipientResult
+
+    delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
+    if isinstance(delivery, Receipt):
+        return Outcome(message=message, receipt=delivery)
+    doubt = OutcomeUnknownError(
+        "sending was interrupted, and the message may or may not have been accepted. Look for the Message-ID at the "
+        "receiving side before sending again",
+        recipients=[
+            RecipientResult(path.addr_spec, status="unknown") for path in Envelope.from_message(message).rcpt_to
+        ],
+        message_id=message.message_id,
+    )
+    return Outcome(message=message, error=delivery or doubt)
 
 
 @runtime_checkable
