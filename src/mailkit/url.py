@@ -21,9 +21,14 @@ __all__ = ["transport_from_url"]
 
 _POLICIES: Final = {
     "breaker": "breaker:CircuitBreaker",
+    "concurrency": "concurrency:Concurrency",
+    "deduplicate": "deduplicate:Deduplicate",
     "failover": "failover:Failover",
+    "ratelimit": "rate_limit:RateLimit",
+    "redirect": "redirect:Redirect",
     "roundrobin": "round_robin:RoundRobin",
     "route": "route:Route",
+    "suppress": "suppress:Suppress",
     "weighted": "weighted:Weighted",
 }
 """Which class serves which ``name(URL URL)``: it has a ``from_members``."""

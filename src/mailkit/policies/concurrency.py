@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from attrs import field, frozen
 
@@ -15,6 +15,7 @@ from mailkit.policies.relay import left_unsent
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import Outcome, RecipientResult
 from mailkit.transport import carrying_on
+from mailkit.transport_url import seconds, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["Concurrency"]
 
@@ -66,6 +68,20 @@ class Concurrency(Wrapping):
         if self.limit % 1:
             msg = f"Concurrency(limit={self.limit!r}) is not a whole number"
             raise ConfigurationError(msg)
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``concurrency(URL)?limit=4`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong or missing.
+        """
+        from mailkit.policies.members import only_member
+
+        values = url.parameters(limit=whole, max_wait=seconds)
+        if "limit" not in values:
+            raise ConfigurationError(f"{url.name} needs a limit: write concurrency(URL)?limit=4")
+        return cls(only_member(cls.scheme, members), **values)
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""

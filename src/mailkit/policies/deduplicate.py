@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from attrs import field, frozen
 
@@ -17,16 +17,18 @@ from mailkit.policies.positive import check_positive
 from mailkit.policies.relay import Later, Relay, left_unsent
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import Outcome, Receipt
+from mailkit.transport_url import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from attrs import Attribute
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["Deduplicate"]
 
@@ -95,6 +97,24 @@ class Deduplicate(Wrapping):
         if self.on_unknown not in {"raise", "retry"}:
             msg = f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once) or "retry" (at least once)'
             raise ConfigurationError(msg)
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``deduplicate(URL)?window=86400&database=/var/lib/app/sent.db`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong.
+        """
+        from mailkit.policies.deduplication_database import SQLiteDeduplicationStore
+        from mailkit.policies.members import only_member
+
+        words = {"raise": "raise", "retry": "retry"}
+        values = url.parameters(
+            window=seconds, database=SQLiteDeduplicationStore, on_unknown=words.__getitem__, max_wait=seconds
+        )
+        if "database" in values:
+            values["store"] = values.pop("database")
+        return cls(only_member(cls.scheme, members), **values)
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from attrs import field, frozen
 
@@ -13,6 +13,7 @@ from mailkit.pace import LONG_PAUSE, Pace
 from mailkit.policies.positive import check_positive
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import RecipientResult
+from mailkit.transport_url import frequency, seconds, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.policies.relay import Later
     from mailkit.receipt import Outcome, Receipt
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["RateLimit"]
 
@@ -78,6 +80,20 @@ class RateLimit(Wrapping):
         if self.burst < 1:
             msg = f"RateLimit(burst={self.burst!r}) lets nothing go: use 1 for an even pace, or more"
             raise ConfigurationError(msg)
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``ratelimit(URL)?messages=10/s&burst=5`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong.
+        """
+        from mailkit.policies.members import only_member
+
+        bounds = url.parameters(
+            messages=frequency, recipients=frequency, octets=frequency, burst=whole, max_wait=seconds
+        )
+        return cls(only_member(cls.scheme, members), **bounds)
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""

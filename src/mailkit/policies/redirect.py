@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
@@ -17,14 +17,15 @@ from mailkit.receipt import Outcome
 from mailkit.validation import header_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["Redirect"]
 
@@ -82,6 +83,27 @@ class Redirect(Wrapping):
             msg = "Redirect needs somebody to redirect to: give at least one address in to="
             raise ConfigurationError(msg)
         header_text(self.subject_prefix, "subject_prefix")
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``redirect(URL)?to=dev@example.com&allow=example.com,example.org`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong or missing.
+        """
+        from mailkit.policies.members import only_member
+
+        # Read here, so that an error names the parameter and repeats nothing of a URL.
+        values = url.parameters(
+            to=lambda text: Address.parse_many(text.split(",")),
+            allow=lambda text: tuple(_allowed(text.split(","))),
+            subject_prefix=lambda text: header_text(text, "subject_prefix"),
+        )
+        if "to" not in values:
+            raise ConfigurationError(
+                f"{url.name} needs somebody to redirect to: write redirect(URL)?to=dev@example.com"
+            )
+        return cls(only_member(cls.scheme, members), **values)
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""

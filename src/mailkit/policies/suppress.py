@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
@@ -15,7 +15,7 @@ from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["Suppress"]
 
@@ -73,6 +74,23 @@ class Suppress(Wrapping):
     scheme: ClassVar[str] = "suppress"
 
     suppressed: SuppressionList = field(validator=_is_list)
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``suppress(URL)?file=/etc/suppressed.txt`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong or missing.
+        """
+        from mailkit.policies.members import only_member
+        from mailkit.policies.suppression_database import SQLiteSuppressionList
+        from mailkit.policies.suppression_file import FileSuppressionList
+
+        lists = url.parameters(file=FileSuppressionList, database=SQLiteSuppressionList)
+        if len(lists) != 1:
+            raise ConfigurationError(f"{url.name} needs one list: write suppress(URL)?file=PATH or ?database=PATH")
+        (suppressed,) = lists.values()
+        return cls(only_member(cls.scheme, members), suppressed)
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
