@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path  # noqa: TC003 - get_type_hints and attrs.resolve_types need it
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from mailkit.local.annotations import annotated
-from mailkit.local.channel import LocalChannel
+from mailkit.local.folder import FolderTransport
 from mailkit.local.letter import local_line_ends
-from mailkit.local.storage import (
-    absolute_folder,
-    check_folders,
-    folder_from_url,
-    make_folders,
-    next_number,
-    url_of,
-    write_whole,
-)
-from mailkit.transport import Capabilities
+from mailkit.local.storage import next_number, write_whole
 
 if TYPE_CHECKING:
-    from mailkit.edge import Edge
+    from pathlib import Path
+
     from mailkit.local.letter import Letter
-    from mailkit.receipt import Receipt
-    from mailkit.transport import Channel
-    from mailkit.transport_url import TransportURL
 
 __all__ = ["MaildirTransport"]
 
 
 @final
 @frozen
-class MaildirTransport:
+class MaildirTransport(FolderTransport):
     """Delivers each message into a maildir: ``maildir:///var/mail/out``. See https://cr.yp.to/proto/maildir.html.
 
     Lines end with LF, as in every maildir. What RFC 5322 has no words for (tags, metadata, a template, a reverse-path
@@ -52,43 +40,16 @@ class MaildirTransport:
         ConfigurationError: `folder` is no path.
     """
 
-    folder: Path = field(converter=absolute_folder)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything: messages are kept as they are."""
-        return Capabilities.everything()
-
-    @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
-        """Return the transport that a URL describes.
-
-        Raises:
-            ConfigurationError: The URL names no folder, or says more than that.
-        """
-        return cls(folder_from_url(url))
-
-    def open(self, edge: Edge) -> Channel:
-        """Return a channel that works through `edge`."""
-        return LocalChannel(self, edge, self._put, check=lambda: check_folders(*self._folders()))
-
-    async def _put(self, letter: Letter, edge: Edge) -> Receipt:
-        name = await edge.in_thread(lambda: self._store(letter))
-        return letter.accepted(str(self), provider_id=name)
+    scheme: ClassVar[str] = "maildir"
 
     def _folders(self) -> tuple[Path, ...]:
         return tuple([self.folder / name for name in ("tmp", "new", "cur")])
 
     def _store(self, letter: Letter) -> str:
-        folders = self._folders()
-        make_folders(*folders)
+        temporary, new, _ = self._folders()
         name = _unique_name()
-        blocks = local_line_ends(annotated(letter))
-        write_whole(blocks, temporary=folders[0] / name, final=folders[1] / name)
+        write_whole(local_line_ends(annotated(letter)), temporary=temporary / name, final=new / name)
         return name
-
-    def __str__(self) -> str:
-        return url_of("maildir", self.folder)
 
 
 def _unique_name() -> str:
