@@ -238,6 +238,24 @@ def test_nobody_is_written_for_where_logging_is_not_loaded(monkeypatch: pytest.M
     assert not log.follows
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_log_that_fails_changes_nothing(colour: Colour, capsys: pytest.CaptureFixture[str]) -> None:
+    """A filter that raises is not the mail's trouble: the receipt comes back, and standard error says what failed."""
+
+    class Broken(logging.Handler):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise ZeroDivisionError
+
+    handler = Broken()
+    logging.getLogger("mailkit").addHandler(handler)
+    try:
+        receipt = send(colour, FakeTransport(), MESSAGE)
+    finally:
+        logging.getLogger("mailkit").removeHandler(handler)
+    assert receipt.accepted
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_the_null_handler_is_added_once() -> None:
     """However many mailers there are, and not where the application has a handler of its own."""
     logger = logging.getLogger("mailkit.events")

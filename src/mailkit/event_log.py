@@ -158,6 +158,11 @@ def log_failed_hook(hook: object, title: str) -> None:
     """Log the exception that is being handled, which a hook has raised; on standard error if no log is configured."""
     import logging
 
+    logger = logging.getLogger("mailkit.hooks")
     name = getattr(hook, "__qualname__", type(hook).__qualname__)
-    message = "a hook failed and was ignored: hook=%s event=%s"
-    logging.getLogger("mailkit.hooks").error(message, _written(name), title, exc_info=sys.exc_info())
+    what, about = "a hook failed and was ignored: hook=%s event=%s", (_written(name), title)
+    try:
+        logger.error(what, *about, exc_info=sys.exc_info())
+    except Exception:  # noqa: BLE001 - a log that fails itself must not turn what was sent into an error either
+        # What logging does with a handler that fails: a traceback on standard error, unless that was switched off.
+        logging.Handler().handleError(logger.makeRecord(logger.name, ERROR, __file__, 0, what, about, None))
