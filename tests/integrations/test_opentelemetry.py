@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.colours import COLOURS, Colour
 from tests.sending import send, send_many, send_raw
 
-from mailkit import __version__
+from mailkit import Mailer, __version__
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError, MessageError, RejectedError, TransientError
@@ -199,6 +200,31 @@ def test_every_message_of_a_stream_has_a_span(watched: Watched, colour: Colour) 
     send_many(colour, fake, (MESSAGE for _ in range(50)), 2, hooks=watched.hooks)
     spans = watched.telemetry._spans
     assert (spans._begun, spans._by_message_id) == ({}, {})
+
+
+def test_threads_have_spans_of_their_own(watched: Watched) -> None:
+    """Messages that threads send at once through one mailer are children of their own thread's span."""
+    tracer = watched.tracers.get_tracer("app")
+    fake = FakeTransport()
+    parents: list[int] = []
+    together = threading.Barrier(4)
+
+    def work() -> None:
+        with tracer.start_as_current_span("job") as job:
+            together.wait(10)
+            for _ in range(5):
+                mailer.send(MESSAGE)
+            parents.extend([job.get_span_context().span_id] * 5)
+
+    with Mailer(fake, hooks=watched.hooks) as mailer:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    messages = [span for span in watched.spans if span.name != "job"]
+    assert sorted(span.parent.span_id for span in messages if span.parent) == sorted(parents)
+    assert watched.telemetry._spans._begun == {}
 
 
 @in_all_colours
