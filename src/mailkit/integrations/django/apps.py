@@ -11,9 +11,8 @@ __all__ = ["MailkitConfig"]
 class MailkitConfig(AppConfig):
     """``"mailkit.integrations.django"`` in ``INSTALLED_APPS``."""
 
-    name = "mailkit.integrations.django"
-    label = "mailkit"
-    verbose_name = "mailkit"
+    name: str = "mailkit.integrations.django"
+    label: str = "mailkit"
 
     def ready(self) -> None:
         """Register the checks."""
