@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_what_an_event_holds_is_documented(kind: type[Event]) -> None:
     """Each field of each event, its own ones, is in the docstring."""
     inherited = {each.name for each in fields(Event)}
     own = {each.name for each in fields(kind)} - inherited
-    assert all(f"        {name}: " in (kind.__doc__ or "") for name in own)
+    assert all(f"\n    {name}: " in (inspect.getdoc(kind) or "") for name in own)
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,21 @@ def test_what_is_no_attempt_is_not_told_of_as_one(colour: Colour) -> None:
 
 
 @pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("lag", [0, 1, 4])
+def test_what_was_decided_before_is_not_tried_again(colour: Colour, lag: int) -> None:
+    """An outcome that comes in place of a message was somebody else's to decide, also behind one that is retried."""
+    given = [
+        Outcome(message=letter(number=number), error=ConnectError("the breaker is open", attempts=0))
+        for number in (1, 3)
+    ]
+    player = Player("a", ["refused", "ok"], lag=lag)
+    events, outcomes = _followed(colour, player, letter(number=0), given[0], letter(number=2), given[1])
+    assert [outcome.ok for outcome in outcomes] == [True, False, True, False]
+    assert [outcomes[1], outcomes[3]] == given
+    assert {event.message_id for event in events} == {"0@example.com", "2@example.com"}
+
+
+@pytest.mark.parametrize("colour", COLOURS)
 def test_attempts_that_a_broken_off_stream_leaves_are_told_of(colour: Colour) -> None:
     """Whoever leaves a stream leaves no attempt without an end."""
     player = Player("a", ["ok"], lag=2)
