@@ -272,13 +272,14 @@ class PassedOver(Event):
 
     Args:
         reason: ``"unsupported"``: it cannot express the message. ``"breaker"``: its circuit breaker is open.
+            ``"throttled"``: it has asked to be left alone for a while.
         feature: What it cannot express, as :class:`mailkit.Capabilities` spells it.
         error: What was raised instead of asking.
     """
 
     name: ClassVar[str] = "mailkit.passed_over"
 
-    reason: Literal["unsupported", "breaker"]
+    reason: Literal["unsupported", "breaker", "throttled"]
     feature: str | None = None
     error: MailkitError | None = field(default=None, repr=False, eq=False)
 

@@ -331,6 +331,32 @@ def test_a_circuit_breaker_of_one_s_own_is_kept() -> None:
     assert [type(event) for event in edge.events].count(BreakerChanged) == 1
 
 
+def test_a_transport_that_asks_to_be_left_alone_is() -> None:
+    """Who says that it is asked too often, and for how long, is passed over for so long, unless nobody else works."""
+    trial = Trial(["slow down", "ok"], ["ok", "ok", "refused", "ok"])
+    assert [trial.send().transport for _ in range(2)] == ["b://", "b://"]
+    assert len(trial.asked[0]) == 1
+    passed = [event for event in trial.edge.events if isinstance(event, PassedOver)]
+    assert [(event.transport, event.reason) for event in passed] == [("a://", "throttled")]
+    assert trial.send().transport == "a://"
+    trial.edge.time += 7
+    assert trial.send().transport == "a://"
+
+
+def test_a_stream_leaves_alone_who_asks_for_it() -> None:
+    """And comes back when the time is over."""
+    trial = Trial(["ok", "slow down", "ok"], ["ok"])
+
+    class Slow(list[Any]):
+        def __iter__(self) -> Any:
+            for number in range(8):
+                trial.edge.time += 2
+                yield letter(number=number)
+
+    assert _takers(collect(trial.channel, Slow())) == "abbbbbaa"
+    assert len(trial.asked[0]) == 4
+
+
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError, MessageError, UnsupportedFeatureError
 from mailkit.policies.circuit import Breaker
 from mailkit.policies.journey import Journey, confined, is_settled
-from mailkit.policies.members import joint_capabilities, members_of, open_members, unlabelled
+from mailkit.policies.members import available_first, joint_capabilities, members_of, open_members, unlabelled
 from mailkit.policies.segments import Segments
 from mailkit.policies.several import SeveralChannel
 from mailkit.receipt import Outcome
@@ -104,7 +104,7 @@ class FailoverChannel(SeveralChannel):
         kept: deque[Journey | Outcome] = deque()
         try:
             while source.goes_on:
-                order = self._order_now()
+                order = available_first(self._members)
                 async with (
                     aclosing(self._segment(source, order[0])) as segment,
                     carrying_on(
@@ -125,12 +125,6 @@ class FailoverChannel(SeveralChannel):
             left: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
             interruption.__dict__["outcomes"] = (*map(_outcome, kept), *map(self._confined, left))
             raise
-
-    def _order_now(self) -> Sequence[Member]:
-        """Return the transports, first the best one that may be asked now."""
-        members = self._members
-        active = next((member for member in members if member.may_be_asked), members[0])
-        return (active, *(member for member in members if member is not active))
 
     async def _segment(self, source: Segments, active: Member) -> AsyncGenerator[Message | Outcome, None]:
         better = self._members[: self._members.index(active)]

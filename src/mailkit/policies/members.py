@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, fields, frozen
+from attrs import define, field, fields
 
-from mailkit.errors import ConfigurationError
+from mailkit.errors import ConfigurationError, DeliveryError
 from mailkit.policies.breaker import BreakerChannel
 from mailkit.policies.circuit import Circuit
 from mailkit.policies.wrapper import refuse_no_transport
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mailkit.edge import Edge
+    from mailkit.errors import MailkitError
     from mailkit.policies.circuit import Breaker
     from mailkit.transport import Channel, Transport
 
 __all__ = [
     "Member",
+    "available_first",
     "close_all",
     "joint_capabilities",
     "members_of",
@@ -31,24 +33,47 @@ __all__ = [
 ]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Member:
     """One of several transports, at work.
 
     Args:
         name: Its name, without secrets.
         channel: What delivers.
+        edge: Whose clock counts.
         circuit: Its breaker, or None where it has none.
     """
 
     name: str
     channel: Channel = field(repr=False)
+    edge: Edge = field(repr=False)
     circuit: Circuit | None = field(default=None, repr=False)
+    _rests_until: float = field(default=float("-inf"), init=False, repr=False)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its breaker lets nothing through."""
+        return self.circuit is not None and not self.circuit.may_pass
 
     @property
     def may_be_asked(self) -> bool:
-        """Whether no breaker stands in the way, as far as can be said beforehand."""
-        return self.circuit is None or self.circuit.may_pass
+        """Whether it works as far as is known, and has not asked to be left alone."""
+        if self.is_broken:
+            return False
+        return self._rests_until == float("-inf") or self.edge.now() >= self._rests_until
+
+    def note(self, error: MailkitError) -> None:
+        """Take note of what it said: who is asked too often, and says when to come again, is left alone until then."""
+        if isinstance(error, DeliveryError) and error.cause == "throttled" and error.outcome == "not_sent":
+            self._rests_until = self.edge.now() + (error.retry_after or 0.0)
+
+
+def available_first(order: Sequence[Member]) -> Sequence[Member]:
+    """Return whom to ask one after the other: those who are to be left alone come last."""
+    if order[0].may_be_asked:
+        return order
+    available = [member for member in order if member.may_be_asked]
+    return (*available, *(member for member in order if member not in available))
 
 
 def members_of(policy: str, transports: Iterable[Transport]) -> tuple[Transport, ...]:
@@ -73,11 +98,11 @@ def open_members(transports: Iterable[Transport], edge: Edge, breaker: Breaker |
 def _opened(transport: Transport, edge: Edge, breaker: Breaker | None) -> Member:
     name, channel = str(transport), transport.open(edge)
     if isinstance(channel, BreakerChannel):
-        return Member(name, channel, channel.circuit)
+        return Member(name, channel, edge, channel.circuit)
     if breaker is None:
-        return Member(name, channel)
+        return Member(name, channel, edge)
     circuit = Circuit(breaker, edge, name)
-    return Member(name, BreakerChannel(channel, edge, circuit), circuit)
+    return Member(name, BreakerChannel(channel, edge, circuit), edge, circuit)
 
 
 async def close_all(members: Iterable[Member]) -> None:

@@ -76,13 +76,10 @@ class RotatingChannel(WaveChannel):
     def plan(self, message: Message | None, envelope: Envelope) -> Journey:
         """Return the way of a message: to whose turn it is, then to those whose turns come next.
 
-        Whose breaker is open loses his turn, unless everybody's is.
+        Who is to be left alone loses his turn, unless everybody is.
         """
         order = self._orders[next(self._number) % len(self._turns)]
-        if not order[0].may_be_asked:
-            asked_first = [member for member in order if member.may_be_asked]
-            order = (*asked_first, *(member for member in order if member not in asked_first))
-        return self.journey(message, envelope, order)
+        return self.journey(message, envelope, self.available(order, message, envelope))
 
     @cached_property
     def _orders(self) -> tuple[tuple[Member, ...], ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mailkit.errors import DeliveryError, MailkitError, UnsupportedFeatureError
 from mailkit.events import FailedOver, PassedOver
 from mailkit.policies.journey import Journey
-from mailkit.policies.members import close_all
+from mailkit.policies.members import available_first, close_all
 from mailkit.transport import Channel, carrying_on
 
 if TYPE_CHECKING:
@@ -56,12 +56,27 @@ class SeveralChannel(Channel):
         return any(member.channel.retries_by_itself for member in self._members)
 
     def plan(self, message: Message | None, envelope: Envelope) -> Journey | Parts:
-        """Return the way that a message is to go; here to one after the other, as they were given.
+        """Return the way that a message is to go; here to the first that may be asked, and then to the others.
 
         Raises:
             MailkitError: There is none.
         """
-        return self.journey(message, envelope, self._members)
+        return self.journey(message, envelope, self.available(self._members, message, envelope))
+
+    def available(self, order: Sequence[Member], message: Message | None, envelope: Envelope) -> Sequence[Member]:
+        """Return whom to ask, last those who are to be left alone; tell who listens of those who are passed over."""
+        sorted_order = available_first(order)
+        if sorted_order is not order and self._edge.listener is not None:
+            for member in order[: order.index(sorted_order[0])]:
+                self._edge.notify(
+                    PassedOver(
+                        message_id=None if message is None else message.message_id,
+                        transport=member.name,
+                        recipients=len(envelope.rcpt_to),
+                        reason="breaker" if member.is_broken else "throttled",
+                    )
+                )
+        return sorted_order
 
     def journey(self, message: Message | None, envelope: Envelope, order: Sequence[Member]) -> Journey:
         """Return a journey that has not begun."""
@@ -182,10 +197,12 @@ class SeveralChannel(Channel):
 
     def _note(self, journey: Journey, ended: Receipt | MailkitError | None) -> None:
         """Enter how a delivery ended, and tell who listens where the message goes from here."""
-        asked = journey.order[journey.place].name
+        asked = journey.order[journey.place]
+        if isinstance(ended, MailkitError):
+            asked.note(ended)
         journey.note(ended)
         if self._edge.listener is not None and (following := journey.next) is not None:
-            self._tell(journey, asked, ended, following.name)
+            self._tell(journey, asked.name, ended, following.name)
 
     def _tell(self, journey: Journey, asked: str, ended: Receipt | MailkitError | None, following: str) -> None:
         message_id = None if journey.message is None else journey.message.message_id
