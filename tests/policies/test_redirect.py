@@ -320,6 +320,31 @@ def test_raw_fields_of_a_provider_are_no_way_out(many: bool, fields: dict[str, A
     fake.assert_nothing_sent()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-SMTPAPI", '{"to": ["bob@example.org", "eve@example.net"]}'),
+        ("x-mc-bccaddress", "eve@example.net"),
+        ("X-MSYS-API", '{"bcc": [{"email": "eve@example.net"}]}'),
+    ],
+)
+@both_ways
+def test_fields_that_servers_take_recipients_from_are_no_way_out(many: bool, name: str, value: str) -> None:
+    """They may name who is allowed; with anybody else in them the message is refused."""
+    fake = FakeTransport()
+    redirect = Redirect(fake, DEV, allow="example.org")
+    assert deliver(redirect, letter(headers={name: value.replace("example.net", "example.org")}), many=many).ok
+    assert deliver(redirect, letter(headers={"X-Other": value}), many=many).ok
+    fake.reset()
+    message = letter(headers={name: value})
+    if many:
+        assert isinstance(deliver(redirect, message, many=True).error, MessageError)
+    else:
+        with pytest.raises(MessageError, match=f"the header {name} names an address"):
+            deliver(redirect, message)
+    fake.assert_nothing_sent()
+
+
 def test_harmless_options_go_along() -> None:
     """Options without addresses, or with those of allowed people and of the developer, are none of its business."""
     fake = FakeTransport()

@@ -4,7 +4,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.colours import colour, make_edge, run
+from tests.colours import colour, run
 from tests.policies.letters import Interrupted, each, letter
 
 from mailkit import ConnectError, Message, MessageError, OutcomeUnknownError, RejectedError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from tests.colours import Colour
 
-    from mailkit.envelope import Envelope
 
 __all__ = ["colour", "run"]
 
@@ -200,42 +199,45 @@ def test_an_interruption_leaves_an_outcome_for_each_message(colour: Colour, run:
         assert left[-1].ok
 
 
-@pytest.mark.parametrize("annotated", [False, True])
-def test_a_channel_that_says_nothing_leaves_a_doubt(colour: Colour, run: Any, annotated: bool) -> None:
-    """Of a message on its way through such a channel only the interruption itself may know more."""
-    edge = make_edge(colour)
-    memory = MemoryTransport()
-    inner = memory.open(edge)
-    earlier = Outcome(message=letter(1), error=MessageError("no From"))
+@pytest.mark.parametrize("said", ["nothing", "of it", "of another", "of one of two"])
+def test_a_channel_that_says_nothing_leaves_a_doubt(colour: Colour, run: Any, said: str) -> None:
+    """Of messages on their way through such a channel only the interruption itself may know more, and of which."""
+    earlier, message, other = Outcome(message=letter(1), error=MessageError("no From")), letter(2), letter(3)
+    lost = {
+        "nothing": None,
+        "of it": ConnectError("interrupted"),
+        "of another": ConnectError("interrupted", message_id="1@example.com"),
+        "of one of two": ConnectError("interrupted", message_id=other.message_id),
+    }[said]
 
-    class Plain(Channel):
-        async def send(self, message: Message, envelope: Envelope) -> Receipt:
-            if message.subject == "Number 2":
-                interruption = Interrupted()
-                if annotated:
-                    interruption.__dict__["delivery"] = ConnectError("interrupted")
-                raise interruption
-            return await inner.send(message, envelope)
-
+    class Silent(Channel):
         async def send_many(
             self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
         ) -> AsyncGenerator[Outcome, None]:
-            taken = [await anext(messages) for _ in range(3)]
-            async for outcome in super().send_many(each(taken)):
-                yield outcome
+            first, *_ = [each async for each in messages]
+            assert isinstance(first, Outcome)
+            yield first
+            interruption = Interrupted()
+            if lost is not None:
+                interruption.__dict__["delivery"] = lost
+            raise interruption
 
     async def admit(message: Message) -> Message:
         return message
 
     async def send() -> Interrupted:
-        relay = Relay(Plain(memory), each([earlier, letter(2), earlier]), admit)
+        given = [earlier, message] if said == "of it" else [earlier, message, earlier, other]
+        relay = Relay(Silent(MemoryTransport()), each(given), admit)
         async with aclosing(relay.outcomes(1, None)) as outcomes:
             assert await anext(outcomes) is earlier
             with pytest.raises(Interrupted) as caught:
                 await anext(outcomes)
         return caught.value
 
-    left, last = run(send).outcomes  # type: ignore[attr-defined]
-    assert last is earlier
-    assert left.message.subject == "Number 2"
-    assert isinstance(left.error, ConnectError if annotated else OutcomeUnknownError)
+    left = run(send).outcomes  # type: ignore[attr-defined]
+    assert left[0].message is message
+    assert isinstance(left[0].error, ConnectError if said == "of it" else OutcomeUnknownError)
+    if said != "of it":
+        assert left[1] is earlier
+        assert left[2].message is other
+        assert isinstance(left[2].error, ConnectError if said == "of one of two" else OutcomeUnknownError)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 
     from mailkit.address import Address
+    from mailkit.errors import DeliveryError
     from mailkit.message import Message
     from mailkit.receipt import Status
     from mailkit.transport import Channel
@@ -133,7 +134,8 @@ class Relay:
         below: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
         given = [*self._given]
         if below is None:
-            below = tuple([_left_by(interruption, each) for each in given[: len(given) - self._is_asking]])
+            sent = given[: len(given) - self._is_asking]
+            below = tuple([_left_by(interruption, each, alone=len(sent) == 1) for each in sent])
         left = [await self._settle(outcome) for outcome in self._answered]
         for each, outcome in zip_longest(given, below):
             left.append(each if isinstance(each, Outcome) else await self._settle(_named(each, outcome)))
@@ -153,11 +155,13 @@ def _named(given: Message | Outcome, outcome: Outcome | None) -> Outcome:
     return Outcome(message=given, receipt=outcome.receipt, error=outcome.error)
 
 
-def _left_by(interruption: BaseException, given: Message | Outcome) -> Outcome:
+def _left_by(interruption: BaseException, given: Message | Outcome, *, alone: bool) -> Outcome:
     """Return what became of a message of which only the interruption itself may know."""
     if isinstance(given, Outcome):
         return given
-    delivery = getattr(interruption, "delivery", None)
+    delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
+    if delivery is not None and not alone and delivery.message_id != given.message_id:
+        delivery = None  # it is about another one
     if isinstance(delivery, Receipt):
         return Outcome(message=given, receipt=delivery)
     return Outcome(

@@ -20,6 +20,9 @@ __all__ = ["rewritten"]
 _LONGEST: Final = 800
 """Characters of a field that names original recipients: several providers refuse fields not much longer than that."""
 
+_RECIPIENTS_ELSEWHERE: Final = frozenset({"x-mc-bccaddress", "x-msys-api", "x-smtpapi"})
+"""Fields by which Mandrill's, SparkPost's and SendGrid's servers are told of further recipients."""
+
 _BETWEEN_ADDRESSES: Final = re.compile(r"[\s<>\"'(),;]+")
 
 
@@ -35,9 +38,10 @@ def rewritten(message: Message, redirect: Redirect, *, hides_bcc: bool, names_or
         names_originals: Whether the transport can carry header fields.
 
     Raises:
-        MessageError: Its ``options`` name somebody who is not allowed.
+        MessageError: Its ``options``, or a field that a server takes recipients from, name somebody who is not allowed.
     """
     _check_options(message, redirect)
+    _check_headers(message, redirect)
     everybody = (*message.to, *message.cc, *message.bcc)
     kept = [each for each in everybody if redirect.allows(each)]
     if len(kept) == len(everybody):
@@ -92,6 +96,15 @@ def _check_options(message: Message, redirect: Redirect) -> None:
             raise MessageError(
                 f"options[{provider!r}] name an address that mail is redirected away from, and a provider's own fields "
                 "are not rewritten: leave it out, or allow its domain"
+            )
+
+
+def _check_headers(message: Message, redirect: Redirect) -> None:
+    for name, value in message.headers:
+        if name.lower() in _RECIPIENTS_ELSEWHERE and any(_is_outside(token, redirect) for token in _tokens(value)):
+            raise MessageError(
+                f"the header {name} names an address that mail is redirected away from, and may be how a server finds "
+                "recipients: leave it out, or allow its domain"
             )
 
 
