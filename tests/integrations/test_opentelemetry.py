@@ -135,6 +135,15 @@ def test_retries_are_events_of_the_span(watched: Watched, colour: Colour) -> Non
     assert (facts["mailkit.attempt"], facts["mailkit.wait"], facts["mailkit.cause"]) == (1, 0.0, "transient")
 
 
+@in_all_colours
+def test_attempts_that_others_hear_of_are_no_events_of_the_span(watched: Watched, colour: Colour) -> None:
+    """Beside a hook that follows every step the span is what it is without."""
+    heard: list[Any] = []
+    send(colour, FakeTransport(), MESSAGE, hooks=Hooks(on_event=[watched.telemetry, heard.append]))
+    assert len(heard) == 4
+    assert not watched.spans[0].events
+
+
 class Instrumented(FakeTransport):
     """A transport whose library makes spans of its own."""
 
