@@ -316,3 +316,9 @@ def test_a_reader_that_has_had_enough_is_no_traceback() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (74, b"")
+
+
+def test_demo_shows_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command calls the demo, of which test_demo.py tells more."""
+    assert cli.main(["demo"]) == 0
+    assert "and returned the receipt:" in capsys.readouterr().out

@@ -8,9 +8,9 @@ import pytest
 
 from mailkit.address import Address
 from mailkit.cli import ledger as module
-from mailkit.cli.exit_status import INPUT_OUTPUT, exit_status
 from mailkit.cli.ledger import Ledger, LedgerError
 from mailkit.cli.recipients import InvalidRow, Recipient
+from mailkit.cli.sysexits import INPUT_OUTPUT, exit_status
 from mailkit.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -223,6 +223,16 @@ def test_a_row_whose_message_cannot_be_made_is_invalid_in_a_dry_run_too(send: Ma
     assert (status, report["invalid"][0]["line"]) == (65, 3)
 
 
+def test_a_row_whose_message_cannot_be_made_or_sent_stops_no_other(server: SMTPServer, send: Mailing) -> None:
+    """A value with a line break is no subject, and SMTP has no tags; nothing was handed over, so nobody is in doubt."""
+    send.write('email,note\nbob@example.org,"a\nb"\neve@example.net,Hi\n')
+    status, report = send("--from", "host@example.com", "--subject", "{note}", "--tag", "autumn")
+    assert (status, [each["line"] for each in report["invalid"]]) == (75, [3])
+    assert [(each["line"], each["status"]) for each in report["failed"]] == [(4, "not_sent")]
+    assert "'tags'" in report["failed"][0]["text"]
+    assert server.committed == ()
+
+
 def test_wrong_settings_end_the_run_at_the_first_message(send: Mailing, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest would fare no better; once they are right, everybody gets theirs."""
     with SMTPServer(tls="starttls", users={"ada": "secret"}, require_auth=True) as server:

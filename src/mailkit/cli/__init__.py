@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mailkit.cli.arguments import parse
-from mailkit.cli.exit_status import INPUT_OUTPUT, exit_status
+from mailkit.cli.sysexits import INPUT_OUTPUT, exit_status
 from mailkit.errors import MailkitError
 
 if TYPE_CHECKING:

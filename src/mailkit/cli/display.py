@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from mailkit.local.readable import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
 __all__ = ["printable", "progress", "show_rows"]
 
@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int, int], None]]:
+def progress(total: int) -> Generator[Callable[[int, int], None]]:
     """Show on standard error how far a mailing is, if that is a terminal.
 
     Args:
@@ -67,7 +67,7 @@ def _silent(done: int, failed: int) -> None:
 
 
 @contextmanager
-def _bar(console: Any, total: int) -> Iterator[Callable[[int, int], None]]:
+def _bar(console: Any, total: int) -> Generator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -83,7 +83,7 @@ def _bar(console: Any, total: int) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def _line(total: int) -> Iterator[Callable[[int, int], None]]:
+def _line(total: int) -> Generator[Callable[[int, int], None]]:
     shown_at = 0.0
 
     def update(done: int, failed: int) -> None:

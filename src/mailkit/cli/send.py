@@ -12,8 +12,9 @@ from mailkit.cli.credentials import chosen_url
 from mailkit.cli.display import printable
 from mailkit.cli.json_output import as_json
 from mailkit.cli.rehearsal import Rehearsal
+from mailkit.cli.sysexits import exit_status
 from mailkit.envelope import Envelope
-from mailkit.errors import MessageError
+from mailkit.errors import DeliveryError, MessageError
 from mailkit.mailer import Mailer
 
 if TYPE_CHECKING:
@@ -72,5 +73,9 @@ def _report(parsed: argparse.Namespace, receipt: Receipt) -> int:
     else:
         for result in receipt.recipients:
             print(printable(str(result)))
-    receipt.raise_for_refused()
+    try:
+        receipt.raise_for_refused()
+    except DeliveryError as error:  # what became of whom is shown already
+        sys.stderr.write(f"mailkit: {printable(str(error))}\n")
+        return exit_status(error)
     return 0

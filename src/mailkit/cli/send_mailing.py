@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.cli.credentials import chosen_url
 from mailkit.cli.display import printable, progress, show_rows
-from mailkit.cli.exit_status import DATA, TEMPORARY, UNAVAILABLE, exit_status
 from mailkit.cli.interruption import terminable
 from mailkit.cli.json_output import as_json
 from mailkit.cli.ledger import Ledger
 from mailkit.cli.mailing import Choices, Mailing, check_fingerprint
 from mailkit.cli.recipients import InvalidRow, Recipients
 from mailkit.cli.rehearsal import Rehearsal
+from mailkit.cli.sysexits import DATA, TEMPORARY, UNAVAILABLE, exit_status
 from mailkit.errors import MailkitError, MessageError
 from mailkit.mailer import Mailer
 
