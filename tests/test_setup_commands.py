@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mailkit.registry import schemes, transport_class
+
 _ROOT = Path(__file__).parents[1]
 
 
@@ -40,3 +42,13 @@ def test_the_readme_says_what_mailkit_is_in_twenty_lines() -> None:
     readme = (_ROOT / "README.md").read_text(encoding="utf-8")
     introduction = readme.partition("## Try it")[0]
     assert len([line for line in introduction.splitlines() if line.strip()]) <= 20
+
+
+def test_the_readme_counts_what_the_registry_has() -> None:
+    """So many HTTP APIs and so many SMTP relays as it says are URL schemes."""
+    readme = " ".join((_ROOT / "README.md").read_text(encoding="utf-8").split())
+    homes = {scheme: transport_class(scheme).__module__ for scheme in schemes()}
+    apis = [scheme for scheme, home in homes.items() if home.startswith("mailkit.providers.")]
+    relays = [scheme for scheme, home in homes.items() if home.startswith("mailkit.relays.")]
+    assert f"[{len(apis)} HTTP APIs](docs/providers/README.md)" in readme
+    assert f"[{len(relays)} SMTP relays](docs/reference/urls.md#smtp-relays)" in readme
