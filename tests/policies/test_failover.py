@@ -457,6 +457,15 @@ def test_an_interruption_of_the_first_says_what_it_leaves() -> None:
     assert all(isinstance(outcome.error, DeliveryError) and outcome.error.outcome == "not_sent" for outcome in left)
 
 
+def test_an_interruption_leaves_what_was_decided_before_as_it_was() -> None:
+    """An outcome that was on its way through the transport's stream is told unchanged."""
+    trial = Trial(["ok", KeyboardInterrupt()], ["ok"], lag=1)
+    earlier = Outcome(message=letter(number=7), error=MessageError("was wrong before"))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        collect(trial.channel, [letter(), letter(number=2), earlier])
+    assert caught.value.__dict__["outcomes"][1] is earlier
+
+
 def test_an_interruption_of_the_next_one_says_what_it_leaves() -> None:
     """Those that were kept in their places are told about, and so are those behind them."""
     trial = Trial(["refused", "refused", "ok"], ["ok", KeyboardInterrupt()], lag=2)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.policies.cast import Player, collect, letter
 from tests.policies.clock import SimulatedBlocking
 
@@ -16,7 +13,6 @@ from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError
 from mailkit.local import NullTransport
 from mailkit.policies.circuit import Breaker
-from mailkit.policies.rotation import smooth_turns
 from mailkit.policies.weighted import Weighted
 from mailkit.testing import Delivered, FakeTransport, TransportContract
 
@@ -35,20 +31,6 @@ def _takers(transport: Transport, count: int) -> str:
         return takers
 
     return run_sync(send())
-
-
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=6))
-def test_shares_are_exact_and_spread(weights: list[int]) -> None:
-    """In each round everybody has as many turns as its weight, and never is more than one turn away from its share."""
-    turns = smooth_turns(weights)
-    shares = Counter(turns)
-    total = sum(weights)
-    assert all(shares[index] * total == weight * len(turns) for index, weight in enumerate(weights))
-    for index, weight in enumerate(weights):
-        had = 0
-        for number, turn in enumerate(turns, 1):
-            had += turn == index
-            assert abs(had - number * weight / total) < len(weights)
 
 
 def test_weights_decide_who_has_how_many_turns() -> None:
