@@ -58,7 +58,7 @@ class Credentials:
 
     def __repr__(self) -> str:
         who = shown_name(self.username, self.password)
-        return f"Credentials({who}, password={self.password!r}, token={self.token!r})"
+        return f"Credentials(username={who}, password={self.password!r}, token={self.token!r})"
 
     def __attrs_post_init__(self) -> None:
         if self.password is None and self.token is None and not self.ticket:
