@@ -268,7 +268,7 @@ def test_what_is_told_is_true(scene: Scene) -> None:
 @every_nesting
 @every_colour
 def test_what_was_not_sent_goes_on_where_somebody_carries_on(scene: Scene) -> None:
-    """A refused connection is made up for by whoever tries again or asks another, and costs no other message a thing."""
+    """Whoever tries again or asks another makes up for a refused connection, which costs no other message anything."""
 
     async def go() -> None:
         async with scene.opened() as channel:

@@ -1,0 +1,74 @@
+"""Every row of the outcome tables, end to end, with and without policies; the page in the docs says what was seen."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.policies.faults import HTTP_ROWS, SMTP_ROWS
+from tests.policies.matrix import POLICIES, SIDES, observe
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tests.policies.faults import Row
+    from tests.policies.matrix import Side
+
+pytestmark = pytest.mark.slow
+
+
+def _generator() -> ModuleType:
+    path = Path(__file__).parents[2] / "docs" / "outcome_matrix.py"
+    specification = importlib.util.spec_from_file_location("outcome_matrix", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+GENERATOR: Any = _generator()
+CASES = [
+    pytest.param(side, row, id=f"{side}-{row.name}".replace(" ", "_"))
+    for side in SIDES
+    for row in GENERATOR.rows_of(side)
+]
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    """The lines of the page."""
+    text: str = GENERATOR.PAGE.read_text(encoding="utf-8")
+    return text.splitlines()
+
+
+@pytest.mark.parametrize(("side", "row"), CASES)
+def test_what_is_told_is_true_and_the_page_says_it(side: Side, row: Row, lines: list[str]) -> None:
+    """No second copy but where it is asked for, no loss in silence; the page has what was seen.
+
+    If it has not, run ``python docs/outcome_matrix.py``.
+    """
+    cells = [observe(row, side, column) for column in POLICIES]
+    *others, at_least_once = cells
+    for cell in others:
+        cell.check(at_most=1)
+    at_least_once.check(at_most=2)
+    section = lines.index(f"## {SIDES[side]}")
+    following = [place for place, text in enumerate(lines) if text.startswith("## ") and place > section]
+    assert GENERATOR.line(row, cells) in lines[section : min(following, default=len(lines))]
+
+
+def test_the_page_has_no_other_lines(lines: list[str]) -> None:
+    """There is one line for each row, or for each group of rows that fare the same, and the text is the generator's."""
+    rows = [{row.group or row.name for row in GENERATOR.rows_of(side)} for side in SIDES]
+    told = [text for text in lines if text.startswith("| ") and not text.startswith("| |")]
+    assert len(told) == sum(map(len, rows))
+    assert "\n".join(lines).startswith(GENERATOR.page.__globals__["_HEAD"])
+
+
+def test_no_row_has_the_name_of_another() -> None:
+    """Each row is one fault, and each table has dozens."""
+    for rows in (SMTP_ROWS, HTTP_ROWS):
+        assert len({row.name for row in rows}) == len(rows) > 40
