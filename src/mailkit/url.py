@@ -26,6 +26,7 @@ _POLICIES: Final = {
     "failover": "failover:Failover",
     "ratelimit": "rate_limit:RateLimit",
     "redirect": "redirect:Redirect",
+    "retry": "retry:Retry",
     "roundrobin": "round_robin:RoundRobin",
     "route": "route:Route",
     "suppress": "suppress:Suppress",

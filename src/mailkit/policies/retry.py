@@ -14,9 +14,10 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError
 from mailkit.policies.budget import RetryBudget
 from mailkit.policies.wrapper import Wrapping
+from mailkit.transport_url import seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tenacity import RetryCallState
     from tenacity.stop import stop_base
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from mailkit.policies.doubt import FindsOut
     from mailkit.policies.jitter import FullJitter
     from mailkit.receipt import Status
-    from mailkit.transport import Channel
+    from mailkit.transport import Channel, Transport
+    from mailkit.transport_url import TransportURL
 
 __all__ = ["DEFAULT_RETRY", "Retry", "RetryPolicy"]
 
@@ -134,6 +136,20 @@ class Retry(Wrapping):
     scheme: ClassVar[str] = "retry"
 
     policy: RetryPolicy = DEFAULT_RETRY
+
+    @classmethod
+    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
+        """Return the policy that ``retry(URL)?attempts=5&deadline=60`` describes.
+
+        Raises:
+            ConfigurationError: There is not exactly one member, or a parameter is wrong.
+        """
+        from mailkit.policies.members import only_member
+
+        given = url.parameters(
+            attempts=whole, deadline=seconds, on_unknown={"raise": "raise", "retry": "retry"}.__getitem__
+        )
+        return cls(only_member(cls.scheme, members), RetryPolicy(**given))
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
