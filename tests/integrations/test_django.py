@@ -18,7 +18,15 @@ from django.test.utils import setup_test_environment, teardown_test_environment
 from django.utils.translation import gettext_lazy
 from tests.integrations.django_project import BACKEND, HAS_MAILERS
 
-from mailkit import ConfigurationError, ConnectError, DeliveryError, MessageError, RejectedError
+from mailkit import (
+    ConfigurationError,
+    ConnectError,
+    DeliveryError,
+    Hooks,
+    MessageError,
+    RejectedError,
+    RetryPolicy,
+)
 from mailkit.integrations.django import EmailBackend, message_failed, message_sent
 from mailkit.integrations.django.configuration import Options
 from mailkit.local import MemoryTransport
@@ -535,6 +543,18 @@ def test_signals_tell_of_both(fake: FakeTransport, caplog: pytest.LogCaptureFixt
         message_failed.disconnect(on_failed, sender=EmailBackend)
     assert told == [("failed", "Bad"), ("sent", "Hello")]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_retry_policy_and_hooks_are_options_too(fake: FakeTransport) -> None:
+    """As a mailer takes them."""
+    told: list[str] = []
+    hooks = Hooks(after_send=lambda event: told.append(event.title))
+    made = backend(fake, retry=RetryPolicy.none(), hooks=hooks)
+    fake.fail_next(ConnectError("busy"))
+    with pytest.raises(ConnectError):
+        made.send_messages([letter()])
+    assert made.send_messages([letter()]) == 1
+    assert told == ["mailkit.send.not_sent", "mailkit.send.accepted"]
 
 
 # Around it

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from jinja2 import DictLoader, TemplateNotFound
 
-from mailkit import ConfigurationError, Message, RejectedError
+from mailkit import ConfigurationError, Hooks, Message, RejectedError
 from mailkit.integrations.flask import Mail, message_sent
 from mailkit.integrations.flask_config import MailConfig
 from mailkit.smtp import SMTP
@@ -249,6 +249,15 @@ def test_a_template_that_lacks_its_parent_is_no_missing_template() -> None:
     mail = Mail(app)
     with app.app_context(), pytest.raises(TemplateNotFound, match=r"layout\.html"):
         mail.render("broken")
+
+
+def test_hooks_hear_of_each_message() -> None:
+    """Whoever sends it."""
+    told: list[str] = []
+    mail = Mail(application(MAILKIT_URL="null://"), hooks=Hooks(after_send=lambda event: told.append(event.title)))
+    mail.send(HELLO)
+    list(mail.send_many([HELLO]))
+    assert told == ["mailkit.send.accepted"] * 2
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from flask import has_app_context, render_template
 from flask.globals import app_ctx
 
 from mailkit.errors import ConfigurationError
+from mailkit.hooks import Hooks
 from mailkit.integrations.flask_config import MailConfig
 from mailkit.integrations.flask_mailers import NO_APPLICATION, AppMailers
 from mailkit.integrations.templates import Bodies, has_template
@@ -51,13 +52,15 @@ class Mail:
 
     Args:
         app: The application, where there is one already.
+        hooks: What hears of each message; see :class:`mailkit.Hooks`.
 
     Raises:
         ConfigurationError: A setting of the application cannot be right.
     """
 
-    def __init__(self, app: Flask | None = None) -> None:
+    def __init__(self, app: Flask | None = None, *, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - a frozen value
         self._app = app
+        self._hooks = hooks
         self._has_awaited = False
         if app is not None:
             self.init_app(app)
@@ -68,7 +71,7 @@ class Mail:
         Raises:
             ConfigurationError: One of them cannot be right.
         """
-        app.extensions["mailkit"] = AppMailers(app.config, MailConfig.read(app.config))
+        app.extensions["mailkit"] = AppMailers(app.config, MailConfig.read(app.config), self._hooks)
 
     @property
     def mailer(self) -> Mailer:

@@ -11,6 +11,7 @@ from mailkit.local import NullTransport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mailkit.hooks import Hooks
     from mailkit.integrations.flask_config import MailConfig
     from mailkit.integrations.mailers import Pair
 
@@ -27,10 +28,12 @@ class AppMailers(Mailers):
     Args:
         settings: The application's configuration, as it is at the time of sending.
         config: What it said about mail at the start.
+        hooks: What hears of each message.
     """
 
-    def __init__(self, settings: Mapping[str, Any], config: MailConfig) -> None:
-        super().__init__(config.transport or NullTransport(), defaults=config.defaults, timeout=config.timeout)
+    def __init__(self, settings: Mapping[str, Any], config: MailConfig, hooks: Hooks) -> None:
+        transport = config.transport or NullTransport()
+        super().__init__(transport, defaults=config.defaults, timeout=config.timeout, hooks=hooks)
         self._settings = settings
         self._is_configured = config.transport is not None
         self._silent = self.pair(NullTransport())

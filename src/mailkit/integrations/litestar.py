@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litestar.di import NamedDependency, Provide
 from litestar.plugins import InitPlugin
 
+from mailkit.hooks import Hooks
 from mailkit.integrations.mailers import Mailers
 from mailkit.mailer import AsyncMailer
 from mailkit.policies.retry import RetryPolicy
@@ -43,6 +44,7 @@ class MailPlugin(InitPlugin):
         retry: Whether and when a delivery is tried again.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase may take.
+        hooks: What hears of each message; see :class:`mailkit.Hooks`.
         parameter: What handlers call it.
 
     Raises:
@@ -59,9 +61,10 @@ class MailPlugin(InitPlugin):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         defaults: Message | None = None,
         timeout: float = 30.0,
+        hooks: Hooks = Hooks(),  # noqa: B008
         parameter: str = "mailer",
     ) -> None:
-        self._mailers = Mailers(transport, retry=retry, defaults=defaults, timeout=timeout)
+        self._mailers = Mailers(transport, retry=retry, defaults=defaults, timeout=timeout, hooks=hooks)
         self._parameter = parameter
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:

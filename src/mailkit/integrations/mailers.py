@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from mailkit.hooks import Hooks
 from mailkit.mailer import AsyncMailer, Mailer
 from mailkit.policies.retry import RetryPolicy
 
@@ -20,6 +21,15 @@ __all__ = ["Mailers", "Pair"]
 Pair = tuple[AsyncMailer, Mailer]
 
 
+class Settings(TypedDict):
+    """What both mailers are made with."""
+
+    retry: RetryPolicy
+    defaults: Message | None
+    timeout: float
+    hooks: Hooks
+
+
 class Mailers:
     """What one application sends with; nothing is connected to before the first message.
 
@@ -28,6 +38,7 @@ class Mailers:
         retry: Whether and when a delivery is tried again.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase may take.
+        hooks: What hears of each message.
 
     Raises:
         ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive.
@@ -40,8 +51,10 @@ class Mailers:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         defaults: Message | None = None,
         timeout: float = 30.0,
+        hooks: Hooks = Hooks(),  # noqa: B008 - a frozen value
     ) -> None:
         self._retry = retry
+        self._hooks = hooks
         self._defaults = defaults
         self._timeout = timeout
         self._recorders: list[Pair] = []
@@ -49,9 +62,14 @@ class Mailers:
 
     def pair(self, transport: str | Transport | None) -> Pair:
         """Return mailers of both kinds that send through a transport, with the settings of this application."""
-        retry, defaults, timeout = self._retry, self._defaults, self._timeout
-        asynchronous = AsyncMailer(transport, retry=retry, defaults=defaults, timeout=timeout)
-        return asynchronous, Mailer(asynchronous.transport, retry=retry, defaults=defaults, timeout=timeout)
+        settings: Settings = {
+            "retry": self._retry,
+            "defaults": self._defaults,
+            "timeout": self._timeout,
+            "hooks": self._hooks,
+        }
+        asynchronous = AsyncMailer(transport, **settings)
+        return asynchronous, Mailer(asynchronous.transport, **settings)
 
     @property
     def in_force(self) -> Pair:

@@ -8,6 +8,7 @@ from quart import has_app_context, render_template
 from quart.globals import app_ctx
 
 from mailkit.errors import ConfigurationError
+from mailkit.hooks import Hooks
 from mailkit.integrations.flask_config import MailConfig
 from mailkit.integrations.flask_mailers import NO_APPLICATION, AppMailers
 from mailkit.integrations.templates import Bodies, has_template
@@ -39,13 +40,15 @@ class Mail:
 
     Args:
         app: The application, where there is one already.
+        hooks: What hears of each message; see :class:`mailkit.Hooks`.
 
     Raises:
         ConfigurationError: A setting of the application cannot be right.
     """
 
-    def __init__(self, app: Quart | None = None) -> None:
+    def __init__(self, app: Quart | None = None, *, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - a frozen value
         self._app = app
+        self._hooks = hooks
         if app is not None:
             self.init_app(app)
 
@@ -55,7 +58,7 @@ class Mail:
         Raises:
             ConfigurationError: One of them cannot be right.
         """
-        mailers = AppMailers(app.config, MailConfig.read(app.config))
+        mailers = AppMailers(app.config, MailConfig.read(app.config), self._hooks)
         app.extensions["mailkit"] = mailers
         app.after_serving(mailers.close)
 

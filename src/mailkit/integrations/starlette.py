@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.background import BackgroundTask
 
 from mailkit.errors import MailkitError
+from mailkit.hooks import Hooks
 from mailkit.integrations.mailers import Mailers
 from mailkit.policies.retry import RetryPolicy
 
@@ -47,6 +48,7 @@ class Mail:
         retry: Whether and when a delivery is tried again.
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase may take.
+        hooks: What hears of each message; see :class:`mailkit.Hooks`.
         on_failure: Is called when a message of a background task could not be sent, with the message and the error.
 
     Raises:
@@ -61,9 +63,10 @@ class Mail:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         defaults: Message | None = None,
         timeout: float = 30.0,
+        hooks: Hooks = Hooks(),  # noqa: B008
         on_failure: Callable[[Message, MailkitError], object] | None = None,
     ) -> None:
-        self._mailers = Mailers(transport, retry=retry, defaults=defaults, timeout=timeout)
+        self._mailers = Mailers(transport, retry=retry, defaults=defaults, timeout=timeout, hooks=hooks)
         self._on_failure = on_failure
 
     def __call__(self) -> AsyncMailer:

@@ -15,6 +15,8 @@ from mailkit.secret import Secret
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
+    from mailkit.hooks import Hooks
+    from mailkit.policies.retry import RetryPolicy
     from mailkit.transport import Transport
 
 __all__ = ["Options", "from_settings", "mailer_for"]
@@ -44,6 +46,8 @@ class Options:
         ssl_certfile: A PEM file with the client's certificate.
         ssl_keyfile: A PEM file with its private key.
         timeout: Seconds that one phase may take.
+        retry: Whether and when a delivery is tried again; the usual policy where None.
+        hooks: What hears of each message.
     """
 
     url: Secret | None = field(default=None, converter=_secret)
@@ -57,6 +61,8 @@ class Options:
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     timeout: float | None = None
+    retry: RetryPolicy | None = None
+    hooks: Hooks | None = None
 
     def make_transport(self) -> Transport:
         """Return the transport that they describe.
@@ -119,6 +125,8 @@ def _server(given: Options) -> Options:
         ssl_certfile=given.ssl_certfile or _setting("SSL_CERTFILE"),
         ssl_keyfile=given.ssl_keyfile or _setting("SSL_KEYFILE"),
         timeout=_setting("TIMEOUT") if given.timeout is None else given.timeout,
+        retry=given.retry,
+        hooks=given.hooks,
     )
 
 
@@ -140,7 +148,8 @@ def mailer_for(options: Options) -> Mailer:
     """
     mailer = _mailers.get(options)
     if mailer is None:
-        timeout: Any = {} if options.timeout is None else {"timeout": options.timeout}
+        given = {name: getattr(options, name) for name in ("timeout", "retry", "hooks")}
+        own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         # Two threads that come here at once make two mailers, of which one is forgotten before it has connected.
-        mailer = _mailers.setdefault(options, Mailer(options.make_transport(), **timeout))
+        mailer = _mailers.setdefault(options, Mailer(options.make_transport(), **own))
     return mailer
