@@ -39,7 +39,7 @@ from mailkit.transport import Capabilities, Channel
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.colours import Colour
@@ -723,56 +723,116 @@ ENDS: dict[str, Exception | None] = {
 }
 
 
+class Ledger(Channel):
+    """Notes who is sent what, ends each sending as it is told, and takes several messages before it answers one."""
+
+    def __init__(self, ends: Iterable[str], window: int = 1) -> None:
+        super().__init__(FakeTransport())
+        self.ends = iter(ends)
+        self.window = window
+        self.settled: dict[tuple[str, str], str] = {}
+
+    async def send(self, message: Message, envelope: Envelope) -> Receipt:
+        """Note it, and end it; nobody who has it, or may have it, is ever sent it again."""
+        end = next(self.ends)
+        for path in envelope.rcpt_to:
+            copy = (message.idempotency_key or "", path.addr_spec)
+            assert self.settled.get(copy) not in {"accepted", "unknown"}
+            self.settled[copy] = end
+        error = ENDS[end]
+        if error is not None:
+            raise type(error)(str(error))
+        results = [RecipientResult(path.addr_spec, status="accepted") for path in envelope.rcpt_to]
+        return Receipt(message_id=message.message_id or "", transport="ledger://", recipients=results)
+
+    async def send_many(
+        self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
+    ) -> AsyncGenerator[Outcome, None]:
+        """Answer when the window is full, and at the end."""
+        taken: list[Message | Outcome] = []
+        async for message in messages:
+            taken.append(message)
+            if len(taken) == self.window:
+                async for outcome in super().send_many(each(taken)):
+                    yield outcome
+                taken.clear()
+        async for outcome in super().send_many(each(taken)):
+            yield outcome
+
+
+class Opening:
+    """A transport that opens one channel again and again."""
+
+    capabilities = Capabilities.everything()
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def open(self, edge: Edge) -> Channel:
+        """Return the channel."""
+        return self.channel
+
+    def __str__(self) -> str:
+        return "opening://"
+
+
+EVERYBODY = ["bob@example.org", "eve@example.org"]
+one_end = st.sampled_from(sorted(ENDS))
+
+
+def statuses(ended: Any) -> dict[str, str]:
+    """Return what is said of each recipient."""
+    return {each.address: each.status for each in ended.recipients} or dict.fromkeys(EVERYBODY, ended.outcome)
+
+
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from("abc"),
-            st.lists(st.sampled_from(["bob@example.org", "eve@example.org"]), min_size=1, max_size=2, unique=True),
-            st.sampled_from(sorted(ENDS)),
+            st.sampled_from("abc"), st.lists(st.sampled_from(EVERYBODY), min_size=1, max_size=2, unique=True), one_end
         ),
         max_size=12,
-    ),
-    st.booleans(),
+    )
 )
-def test_nobody_gets_a_second_copy(sendings: list[tuple[str, list[str], str]], many: bool) -> None:
-    """Whatever is sent, to whom and with what end, nobody who has it or may have it is sent it again."""
-    asked: list[tuple[str, str]] = []
-    settled: dict[tuple[str, str], str] = {}
-    script = iter([end for _, _, end in sendings])
-
-    class Ledger(Answering):
-        def open(self, edge: Edge) -> Channel:
-            return LedgerChannel(self)
-
-    class LedgerChannel(Channel):
-        async def send(self, message: Message, envelope: Envelope) -> Receipt:
-            end = ENDS[current[0]]
-            for path in envelope.rcpt_to:
-                asked.append((message.idempotency_key or "", path.addr_spec))
-                assert settled.get(asked[-1]) not in {"accepted", "unknown"}
-                settled[asked[-1]] = current[0]
-            if end is not None:
-                raise type(end)(str(end))
-            results = [RecipientResult(path.addr_spec, status="accepted") for path in envelope.rcpt_to]
-            return Receipt(message_id=message.message_id or "", transport="ledger://", recipients=results)
-
-    current: list[str] = [""]
-    everybody = ["bob@example.org", "eve@example.org"]
-    channel = Deduplicate(Ledger(None)).open(SimulatedBlocking())
-    for key, recipients, _ in sendings:
-        current[0] = next(script)
-        message = keyed(key=key, to=everybody)
-        envelope = Envelope("ada@example.com", recipients)
+def test_nobody_gets_a_second_copy(sendings: list[tuple[str, list[str], str]]) -> None:
+    """Whatever is sent, to whom and with what end, everybody is told how the last sending to him ended."""
+    ledger = Ledger([])
+    channel = Deduplicate(Opening(ledger)).open(SimulatedBlocking())
+    for key, recipients, end in sendings:
+        ledger.ends = iter([end])
+        message = keyed(key=key, to=EVERYBODY)
         try:
-            receipt = run_sync(channel.send(message, envelope))
+            ended: Any = run_sync(channel.send(message, Envelope("ada@example.com", recipients)))
         except DeliveryError as error:
-            statuses = {each.address: each.status for each in error.recipients} or dict.fromkeys(
-                recipients, error.outcome
-            )
-        else:
-            statuses = {each.address: each.status for each in receipt.recipients}
+            ended = error
+        said = statuses(ended)
         for recipient in recipients:
-            assert statuses[recipient] == settled[key, recipient].replace(" ", "_")
+            assert said[recipient] == ledger.settled[key, recipient].replace(" ", "_")
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12), st.lists(one_end, min_size=12, max_size=12), st.integers(1, 5))
+def test_no_stream_holds_a_second_copy(keys: list[str], ends: list[str], window: int) -> None:
+    """However many duplicates a stream has, near each other or not, each is told how its message has ended."""
+    ledger = Ledger(ends, window)
+    channel = Deduplicate(Opening(ledger)).open(SimulatedBlocking())
+    messages = [keyed(number, key=key, subject=key, to=EVERYBODY) for number, key in enumerate(keys)]
+    had: set[str] = set()
+
+    async def send() -> list[Outcome]:
+        return [outcome async for outcome in channel.send_many(each(messages))]
+
+    outcomes = run_sync(send())
+    assert [outcome.message for outcome in outcomes] == messages
+    for outcome in outcomes:
+        key = outcome.message.idempotency_key or ""
+        if outcome.receipt is not None:
+            assert outcome.receipt.attempts == (key not in had)
+            had.add(key)
+        else:
+            assert key not in had
+    for key in set(keys):
+        last = [outcome for outcome in outcomes if outcome.message.idempotency_key == key][-1]
+        expected = {ledger.settled[key, recipient].replace(" ", "_") for recipient in EVERYBODY}
+        assert set(statuses(last.receipt or last.error).values()) == expected
 
 
 @pytest.mark.parametrize(
