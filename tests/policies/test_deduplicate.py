@@ -34,7 +34,7 @@ from mailkit.policies.deduplication_store import STALE, Claim, Found
 from mailkit.policies.fingerprint import digest, fingerprint
 from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.smtp import SMTP
-from mailkit.testing import Delivered, FakeTransport, SMTPServer, TransportContract
+from mailkit.testing import Delivered, Disconnect, FakeTransport, SMTPServer, TransportContract
 from mailkit.transport import Capabilities, Channel
 from mailkit.url import transport_from_url
 
@@ -384,6 +384,27 @@ def test_prepared_bytes_are_sent_as_they_come(colour: Colour, run: Any) -> None:
 
     run(send)
     assert len(fake.outbox) == 2
+
+
+@pytest.mark.parametrize("colour", ["blocking"])
+@both_ways
+def test_a_lost_answer_is_not_sent_again_over_a_new_connection(deliver: Any, store: Any, many: bool) -> None:
+    """The server took the message and hung up; whoever asks again hears of the doubt, and no connection is made."""
+    with SMTPServer(without=("CHUNKING",)) as server:
+        server.script("DOT", Disconnect(), skip=1)
+        policy = Deduplicate(SMTP(server.host, port=server.port), store=store)
+        ended = deliver(policy, keyed(1, key="1"), keyed(2, key="2"), keyed(1, key="1"), keyed(2, key="2"), many=many)
+        connections = len(server.connections)
+        again = deliver(policy, keyed(2, key="2"), many=many)
+        assert len(server.connections) == connections
+    first, second, third, fourth = ended
+    assert (first.attempts, third.attempts, third.message_id) == (1, 0, first.message_id)
+    assert isinstance(second, OutcomeUnknownError)
+    assert isinstance(fourth, OutcomeUnknownError)
+    assert fourth.attempts == 0
+    if isinstance(store, SQLiteDeduplicationStore):
+        assert isinstance(again[0], OutcomeUnknownError)
+    assert len(server.messages) <= 2
 
 
 # -- while somebody else is sending it -----
