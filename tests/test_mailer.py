@@ -30,8 +30,8 @@ from mailkit.errors import (
 from mailkit.local import MemoryTransport
 from mailkit.mailer import AsyncMailer, Mailer
 from mailkit.message import Message
+from mailkit.override import Override
 from mailkit.policies.retry import RetryPolicy
-from mailkit.post import override_transport
 from mailkit.receipt import Outcome, Progress, Receipt, RecipientResult
 from mailkit.smtp import SMTP, PoolLimits
 from mailkit.testing import SMTPServer, Stall
@@ -616,14 +616,11 @@ def test_an_override_takes_everything(both: _Both, run: Callable[..., Any]) -> N
 
     async def conversation() -> None:
         await send()
-        assert override_transport(memory) is None
-        try:
+        with Override(memory):
             await send()
             await both.call(both.mailer("smtp://mail.example.com").send(_message()))
-            assert override_transport(other) is memory
-            await send()
-        finally:
-            assert override_transport(None) is other
+            with Override(other):
+                await send()
         await send()
         assert mailer.transport is own
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
 from mailkit.hooks import Hooks
+from mailkit.override import overriding
 from mailkit.passage import Passage, telling_of
 from mailkit.policies.retry import DEFAULT_RETRY
 from mailkit.transport import Transport, carrying_on
@@ -28,23 +29,10 @@ if TYPE_CHECKING:
     from mailkit.receipt import Outcome, Progress, Receipt
     from mailkit.transport import Channel, ServerInfo
 
-__all__ = ["Post", "override_transport"]
+__all__ = ["ENVIRONMENT", "Post"]
 
 ENVIRONMENT: Final = "MAILKIT_URL"
 """The environment variable that holds the URL of a mailer that is given none."""
-
-_override: Transport | None = None
-
-
-def override_transport(transport: Transport | None) -> Transport | None:
-    """Send everything that any mailer of this process is given to `transport` instead, for tests; None ends that.
-
-    Returns:
-        The override that was in force before.
-    """
-    global _override
-    previous, _override = _override, transport
-    return previous
 
 
 class Post:
@@ -86,7 +74,8 @@ class Post:
     def channel(self) -> Channel:
         """Return the channel of the transport in force; it opens with the first message."""
         self._refuse_if_closed()
-        transport = self.transport if _override is None else _override
+        override = overriding()
+        transport = self.transport if override is None else override
         channel = self._channels.get(id(transport))
         if channel is None:
             channel = self._open(transport)
@@ -267,6 +256,8 @@ def _url(given: object) -> str:
         msg = f"a mailer takes a URL or a transport, not {type(given).__name__}"
         raise ConfigurationError(msg)
     url = os.environ.get(ENVIRONMENT, "") if given is None else given
+    if not url and overriding() is not None:
+        return "null://"  # nothing goes there
     if not url:
         example = "smtp://user:password@mail.example.com"
         msg = f'there is no transport: give the mailer a URL such as "{example}", or set {ENVIRONMENT}'

@@ -122,21 +122,19 @@ def test_an_override_of_somebody_else_is_put_back(run: Callable[..., pytest.RunR
     """What was overridden before the test is so again after it."""
     run(
         """
-    from mailkit.post import override_transport
-    from mailkit.testing import FakeTransport
-
-    outer = FakeTransport()
+    from mailkit.testing import catch_mail
 
     @pytest.fixture
     def around():
-        previous = override_transport(outer)
-        yield
-        assert override_transport(previous) is outer
+        with catch_mail() as outer:
+            yield outer
+            signup("eve@example.net")
+            assert outer.one().to[0].email == "eve@example.net"
 
     def test_inner(around, mailbox):
         signup("bob@example.org")
         mailbox.one()
-        outer.assert_nothing_sent()
+        around.assert_nothing_sent()
         """
     ).assert_outcomes(passed=1)
 
@@ -199,3 +197,32 @@ def test_it_works_in_the_workers_of_xdist(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest_subprocess(*_OPTIONS, "-n", "2").assert_outcomes(passed=8)
+
+
+def test_async_tests_and_threads_send_into_their_test_s_mailbox(run: Callable[..., pytest.RunResult]) -> None:
+    """One event loop that serves the whole module, and threads that the application starts by itself."""
+    run(
+        """
+    import threading
+
+    pytestmark = pytest.mark.anyio
+    numbers = pytest.mark.parametrize("number", range(3))
+
+    @pytest.fixture(scope="module")
+    def anyio_backend():
+        return "asyncio"
+
+    @numbers
+    async def test_async(mailbox, number):
+        async with AsyncMailer("smtp://mail.invalid") as mailer, asyncio.TaskGroup() as group:
+            group.create_task(mailer.send(Message(from_="shop@example.com", to=f"user{number}@example.org")))
+            group.create_task(asyncio.to_thread(signup, f"user{number}@example.net"))
+        assert {sent.to[0].email for sent in mailbox} == {f"user{number}@example.org", f"user{number}@example.net"}
+
+    @numbers
+    def test_thread(mailbox, number):
+        threading.Thread(target=signup, args=[f"user{number}@example.org"]).start()
+        (sent,) = mailbox.wait_for(1)
+        assert sent.to[0].email == f"user{number}@example.org"
+        """
+    ).assert_outcomes(passed=6)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailkit.local.sent import Sent
+    from mailkit.testing.catching import catch_mail
     from mailkit.testing.certificates import Certificate
     from mailkit.testing.conformance import TransportContract
     from mailkit.testing.fake import FakeTransport
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from mailkit.testing.received import ConnectionRecord, ReceivedMessage, Violation
     from mailkit.testing.rehearsal import Delivered
     from mailkit.testing.server import SMTPServer
+    from mailkit.testing.unittest import MailboxMixin
 
 __all__ = [
     "Certificate",
@@ -59,6 +61,7 @@ __all__ = [
     "Garbage",
     "InjectAfter",
     "Mailbox",
+    "MailboxMixin",
     "Phase",
     "RawReply",
     "ReceivedMessage",
@@ -70,9 +73,11 @@ __all__ = [
     "TransportContract",
     "TruncateTLS",
     "Violation",
+    "catch_mail",
 ]
 
 _HOMES = {
+    "catching": ("catch_mail",),
     "certificates": ("Certificate",),
     "conformance": ("TransportContract",),
     "fake": ("FakeTransport",),
@@ -95,6 +100,7 @@ _HOMES = {
     "received": ("ConnectionRecord", "ReceivedMessage", "Violation"),
     "rehearsal": ("Delivered",),
     "server": ("SMTPServer",),
+    "unittest": ("MailboxMixin",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 _HOME_OF["Sent"] = "mailkit.local.sent"
