@@ -477,6 +477,23 @@ def claim_of(message: Message, owner: str = "another process") -> Claim:
     return Claim(key=digest(key), recipients=recipients, content=fingerprint(message), owner=owner, window=3600.0)
 
 
+def test_waiting_reads_attachments_once(
+    run: Any, colour: Colour, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long somebody else is waited for, the message is looked at when it comes."""
+    fake, edge = FakeTransport(), simulated(colour)
+    store = MemoryDeduplicationStore(clock=edge.now)
+    message = keyed(attachments=Attachment.from_bytes(b"x" * 9, "x.bin"))
+    store.claim(claim_of(message))
+    read: list[int] = []
+    really = Attachment.iter_blocks
+    monkeypatch.setattr(Attachment, "iter_blocks", lambda self: read.append(1) or really(self))
+    (error,) = deliver(Deduplicate(fake, store=store), message, many=False, edge=edge)
+    assert isinstance(error, OutcomeUnknownError)
+    assert len(edge.slept) > 5
+    assert read == [1]
+
+
 @pytest.mark.parametrize(("max_wait", "waits"), [(None, 5.0), (1.0, 1.0)])
 @both_ways
 def test_nobody_waits_for_ever(
@@ -704,6 +721,7 @@ def test_a_store_that_cannot_be_asked_keeps_the_message_back(
     assert (ended.outcome, ended.cause, ended.transport) == ("not_sent", cause, "deduplicate(fake://)")
     assert told(ended) == [("bob@example.org", "not_sent", "duplicate")]
     assert "secret" not in str(ended)
+    assert ended.__cause__ is not ended
     fake.assert_nothing_sent()
 
 
