@@ -52,3 +52,12 @@ def test_the_readme_counts_what_the_registry_has() -> None:
     relays = [scheme for scheme, home in homes.items() if home.startswith("mailkit.relays.")]
     assert f"[{len(apis)} HTTP APIs](docs/providers/README.md)" in readme
     assert f"[{len(relays)} SMTP relays](docs/reference/urls.md#smtp-relays)" in readme
+
+
+def test_contributing_lists_every_session() -> None:
+    """The table of sessions in CONTRIBUTING.md has those of the noxfile, and no other."""
+    contributing = (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^## The sessions\n(.*?)^## ", contributing, re.MULTILINE | re.DOTALL)
+    noxfile = (_ROOT / "noxfile.py").read_text(encoding="utf-8")
+    sessions = re.findall(r"^@nox\.session.*\ndef (\w+)\(", noxfile, re.MULTILINE)
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(sessions)
