@@ -132,6 +132,7 @@ def integration(session: nox.Session) -> None:
         "Cyrus (Debian: cyrus-imapd, cyrus-caldav)": shutil.which("httpd", path="/usr/lib/cyrus/bin"),
         "microsocks (Debian: microsocks)": shutil.which("microsocks"),
         "tinyproxy (Debian: tinyproxy-bin)": shutil.which("tinyproxy"),
+        "Redis (Debian: redis-server)": shutil.which("redis-server"),
         "MIT Kerberos (Debian: krb5-kdc, krb5-admin-server, krb5-user, libkrb5-dev)": kerberos,
     }
     missing = [name for name, program in servers.items() if program is None]

@@ -20,6 +20,7 @@ from .opensmtpd import OpenSMTPD
 from .postfix import Postfix
 from .processes import Guard, MissingServerError, free_ports
 from .proxy_programs import MicroSocks, TinyProxy
+from .redis_server import RedisServer
 from .smtp_sink import SmtpSink
 
 if TYPE_CHECKING:
@@ -181,6 +182,18 @@ def kerberos(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Kerbe
     pytestconfig.stash[_LOGS].append(realm.log)
     yield realm
     realm.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[RedisServer]:
+    """A private Redis."""
+    try:
+        server = RedisServer(_subfolder(server_folder, "redis"))
+    except MissingServerError as missing:
+        _do_without(missing)
+    pytestconfig.stash[_LOGS].append(server.log)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=COLOURS)
