@@ -118,6 +118,8 @@ class PostOffice:
 
     def play(self, message: Message | bytes, envelope: Envelope) -> Receipt:
         """Play the next act."""
+        if isinstance(message, Message):
+            self.capabilities.check(message, envelope, transport=str(self))
         act = self.acts.popleft() if self.acts else "ok"
         paths = [path.addr_spec for path in envelope.rcpt_to]
         message_id = (message.message_id or "") if isinstance(message, Message) else "raw"
