@@ -732,3 +732,19 @@ def test_an_unreachable_server_is_an_error_of_ours(both: _Both, run: Callable[..
     mailer = both.mailer(url, retry=RetryPolicy.none())
     with pytest.raises(ConnectError, match=str(server.port)):
         run(lambda: both.call(mailer.send(_message())))
+
+
+@pytest.mark.parametrize("kind", [Mailer, AsyncMailer])
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("retry", 3, "RetryPolicy.none()"),
+        ("defaults", {"from_": "ada@example.com"}, "not dict"),
+        ("hooks", print, "Hooks"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_at_once(kind: Any, option: str, value: object, words: str) -> None:
+    """Where the mailer is made, and not with the first message; what a message would say stays unsaid."""
+    with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
+        kind("null://", **{option: value})
+    assert "ada@" not in str(caught.value)

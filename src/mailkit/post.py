@@ -14,7 +14,7 @@ from mailkit.errors import ConfigurationError, ConnectError, MailkitError, Messa
 from mailkit.hooks import Hooks
 from mailkit.override import overriding
 from mailkit.passage import Passage, telling_of
-from mailkit.policies.retry import DEFAULT_RETRY
+from mailkit.policies.retry import DEFAULT_RETRY, RetryPolicy
 from mailkit.transport import Transport, carrying_on
 from mailkit.url import transport_from_url
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.policies.retry import RetryPolicy
     from mailkit.receipt import Outcome, Progress, Receipt
     from mailkit.transport import Channel, ServerInfo
 
@@ -59,6 +58,8 @@ class Post:
         hooks: Hooks,
     ) -> None:
         _check_hooks(hooks)
+        _check_retry(retry)
+        _check_defaults(defaults)
         if isinstance(transport, Transport) and not isinstance(transport, type):
             self.transport: Transport = transport
         else:
@@ -248,6 +249,22 @@ def _left(message: Message, outcome: Outcome | None) -> Outcome:
 def _check_hooks(given: object) -> None:
     if not isinstance(given, Hooks):
         msg = f"hooks={given!r} is no Hooks(before_send=…, after_send=…, …): put the function into one of its fields"
+        raise ConfigurationError(msg)
+
+
+def _check_retry(given: object) -> None:
+    if not isinstance(given, RetryPolicy):
+        msg = f"retry={given!r} is no RetryPolicy: give RetryPolicy(attempts=…), or RetryPolicy.none() to try once"
+        raise ConfigurationError(msg)
+
+
+def _check_defaults(given: object) -> None:
+    if given is None:
+        return
+    from mailkit.message import Message
+
+    if not isinstance(given, Message):  # which is not shown: there may be somebody's address in it
+        msg = f"defaults= takes a Message whose fields fill in what others leave open, not {type(given).__name__}"
         raise ConfigurationError(msg)
 
 

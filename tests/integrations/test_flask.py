@@ -16,6 +16,7 @@ from mailkit.testing import SMTPServer
 
 if TYPE_CHECKING:
     from mailkit import Receipt
+    from mailkit.testing import Mailbox
 
 HELLO = Message(to="bob@example.org", subject="Hello", text="Hi Bob")
 
@@ -283,3 +284,17 @@ def test_a_hundred_threads_share_the_connections() -> None:
     for number in range(100):
         (mine,) = [each for each in server.messages if each.rcpt_to == (f"user{number}@example.org",)]
         assert f"Subject: Number {number}\r\n".encode() in mine.data
+
+
+def test_with_a_mailbox_an_application_need_not_say_where_to_send(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an unconfigured application sends is in the mailbox, whether or not it is TESTING."""
+    monkeypatch.delenv("MAILKIT_URL", raising=False)
+    app = application()
+    mail = Mail(app)
+    with app.app_context():
+        mail.send(HELLO)
+        app.testing = True
+        mail.send(HELLO)
+    assert len(mailbox) == 2
