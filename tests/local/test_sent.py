@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.local.conftest import Send, SendRaw
 
 _FIELDS = [each.name for each in fields(Message)]
+_SNAPSHOTS = ("snapshot", "assert_matches_snapshot")
 
 
 @pytest.mark.parametrize("name", _FIELDS)
@@ -35,7 +36,7 @@ def test_a_misspelt_field_is_an_error(send: Send, message: Message) -> None:
 def test_nothing_else_is_delegated() -> None:
     """What was sent has the fields of a message, its own, and no others."""
     public = {name for name in dir(Sent) if not name.startswith("_")}
-    assert public == {*_FIELDS, "envelope", "receipt", "raw", "message", "is_prepared"}
+    assert public == {*_FIELDS, "envelope", "receipt", "raw", "message", "is_prepared", *_SNAPSHOTS}
 
 
 def test_prepared_octets_are_read_as_a_message(send_raw: SendRaw) -> None:

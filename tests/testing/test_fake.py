@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from mailkit.attachment import Attachment
@@ -320,3 +321,19 @@ def test_its_repr_shows_the_outbox() -> None:
     fake = FakeTransport()
     assert repr(fake) == "FakeTransport(outbox=[])"
     assert str(fake) == "fake://"
+
+
+@pytest.mark.parametrize("colour", ASYNC_COLOURS)
+def test_an_async_test_can_wait_for_its_tasks(colour: Colour) -> None:
+    """Waiting does not stand in the way of what is waited for; nor is it for ever."""
+    fake = FakeTransport()
+
+    async def main() -> None:
+        async with AsyncMailer(fake) as mailer, anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(mailer.send, Message(from_="ada@example.com", to=f"user{number}@example.org"))
+            assert len(await fake.wait_for_async(3)) == 3
+            with pytest.raises(AssertionError, match=r"expected 4 messages within 0\.01 s, but 3 were"):
+                await fake.wait_for_async(4, timeout=0.01)
+
+    colour.run(main)

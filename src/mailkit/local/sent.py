@@ -9,6 +9,8 @@ from attrs import field, frozen
 from mailkit.message import Message
 
 if TYPE_CHECKING:
+    import os
+    import re
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
@@ -84,6 +86,42 @@ class Sent:
     def is_prepared(self) -> bool:
         """Whether it was given to ``send_raw``."""
         return self._message is None
+
+    def snapshot(self, *, replace: Mapping[str | re.Pattern[str], str] | None = None) -> str:
+        """Return it as text that is the same in every run: envelope, header fields and parts, decoded.
+
+        Date and Message-ID have a stand-in, boundaries and transfer encodings are left out, other files than texts are
+        shown by size and hash. It is a ``str``, so any snapshot library compares it.
+
+        Args:
+            replace: What else differs, a text or a compiled pattern, and what is shown in its place.
+        """
+        from mailkit.local.snapshot import snapshot
+
+        return snapshot(self.raw, self.envelope, self._message, replace=replace)
+
+    def assert_matches_snapshot(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        update: bool | None = None,
+        replace: Mapping[str | re.Pattern[str], str] | None = None,
+    ) -> None:
+        """Check that its snapshot is that in a file.
+
+        Args:
+            path: The file.
+            update: Write the file instead; where None, the environment's ``MAILKIT_UPDATE_SNAPSHOTS=1`` says so.
+            replace: What else differs, a text or a compiled pattern, and what is shown in its place.
+
+        Raises:
+            AssertionError: It differs, which is shown line by line, or there is no such file.
+            ConfigurationError: The file cannot be read or written.
+        """
+        from mailkit.local.snapshot import check_snapshot
+
+        __tracebackhide__ = True
+        check_snapshot(self.snapshot(replace=replace), path, update=update)
 
     from_: ClassVar[_OfMessage[Address | None]] = _OfMessage(lambda message: message.from_)
     sender: ClassVar[_OfMessage[Address | None]] = _OfMessage(lambda message: message.sender)

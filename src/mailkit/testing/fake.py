@@ -257,6 +257,21 @@ class FakeTransport:
                 raise AssertionError(f"expected {count} messages within {timeout:g} s, but {_count(self.outbox)}")
             return list(self.outbox)
 
+    async def wait_for_async(self, count: int = 1, *, timeout: float = 5.0) -> list[Sent]:
+        """Wait, as :meth:`wait_for` does, and let other tasks of this event loop go on sending meanwhile.
+
+        Args:
+            count: How many messages.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            AssertionError: They were not sent in time.
+        """
+        from anyio import to_thread
+
+        __tracebackhide__ = True
+        return await to_thread.run_sync(lambda: self.wait_for(count, timeout=timeout), abandon_on_cancel=True)
+
 
 def _check_error(error: object, kind: type[MailkitError]) -> None:
     if not isinstance(error, kind):
