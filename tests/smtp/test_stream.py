@@ -691,7 +691,7 @@ def test_progress_of_an_async_mailer(backend: Any) -> None:
 
 
 def test_progress_that_fails_breaks_the_stream_off() -> None:
-    """An error of the caller's own goes to the caller, and carries what became of the rest, which begins with that one."""
+    """An error of the caller's own goes to the caller, and carries what became of the rest, that one included."""
     with SMTPServer() as server, Mailer(transport_to(server)) as mailer:
 
         def explode(progress: Progress) -> None:
