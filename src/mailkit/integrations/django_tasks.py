@@ -1,4 +1,6 @@
-"""Mail through Django's Tasks (from Django 6.0 on), on whatever backend the setting ``TASKS`` names.
+"""Mail through Django's Tasks, on whatever backend the setting ``TASKS`` names.
+
+Tasks are a part of Django from 6.0 on; for Django 5.2 they are the distribution ``django-tasks``.
 
 ``enqueue(message)`` puts a message into the queue, and the backend's worker sends it through an entry of ``MAILERS``,
 or where the other settings of :class:`mailkit.integrations.django.EmailBackend` say. What is to be otherwise than by
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import field, frozen
 from django.conf import settings
 from django.core.cache import caches
-from django.tasks import task
 from django.utils import timezone
 
 from mailkit.errors import ConfigurationError, ConnectError, MessageError
@@ -32,10 +33,16 @@ if TYPE_CHECKING:
 
     from django.core.cache.backends.base import BaseCache
     from django.core.mail import EmailMessage
-    from django.tasks import TaskContext, TaskResult
+    from django.tasks import TaskContext, TaskResult, task
 
     from mailkit.integrations.queue_journal import Journal
     from mailkit.transport import Transport
+
+if not TYPE_CHECKING:
+    try:
+        from django.tasks import task
+    except ImportError:
+        from django_tasks import task  # the same for Django 5.2, as a distribution of its own
 
 __all__ = ["CacheJournal", "QueueRetry", "QueueSettings", "deliver", "enqueue"]
 
