@@ -183,6 +183,28 @@ def test_a_slow_source_is_not_waited_for() -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_a_source_that_pauses_between_bursts_is_not_waited_for_again() -> None:
+    """After the first pause each message goes at once, and none waits for the next burst; later they go in waves."""
+    trial = Trial(["ok"], ["ok"])
+    answered: list[int] = []
+    seen: list[int] = []
+
+    async def source() -> AsyncGenerator[Message, None]:
+        for number in range(200):
+            if number in {3, 6}:
+                seen.append(len(answered))
+                trial.edge.time += 1
+            yield letter(number=number)
+
+    async def go() -> None:
+        async for _ in trial.channel.send_many(source()):
+            answered.append(1)  # noqa: PERF401 - the source looks at it
+
+    run_sync(go())
+    assert seen == [0, 6]
+    assert trial.players[0].streams[-1] > 50
+
+
 def test_given_outcomes_and_unfit_messages_keep_their_places() -> None:
     """Neither is sent, and what was decided before does not wait for a wave."""
     trial = Trial(["ok"], ["ok"])

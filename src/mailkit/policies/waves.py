@@ -19,6 +19,7 @@ from mailkit.receipt import Outcome
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+    from mailkit.edge import Edge
     from mailkit.message import Message
 
 __all__ = ["WaveChannel"]
@@ -28,6 +29,9 @@ SHARE: Final = 256
 
 PATIENCE: Final = 0.05
 """Seconds that collecting a wave may take: a slow source gets small waves."""
+
+FADING: Final = 0.9
+"""How much of a pause is remembered with each further message: after a pause comes a burst, and then a pause again."""
 
 Item = Outcome | Journey | Parts
 
@@ -47,7 +51,7 @@ class WaveChannel(SeveralChannel):
             connections: How many connections each of the transports may use.
             window: How many messages may be unanswered on each of them.
         """
-        source = _Source(messages)
+        source = _Source(messages, self._edge)
         wave: deque[Item] = deque()
         try:
             while not source.has_ended:
@@ -72,7 +76,7 @@ class WaveChannel(SeveralChannel):
             planned = item if isinstance(item, Outcome) else self._planned(item)
             wave.append(planned)
             has_journeys |= not isinstance(planned, Outcome)
-            if not has_journeys or len(wave) >= most or self._edge.now() >= until:
+            if not has_journeys or len(wave) >= most or source.may_pause or self._edge.now() >= until:
                 return
 
     def _planned(self, message: Message) -> Item:
@@ -88,25 +92,37 @@ class _Source:
 
     Args:
         messages: The messages.
+        edge: Whose clock is used.
     """
 
-    def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
+    def __init__(self, messages: AsyncIterator[Message | Outcome], edge: Edge) -> None:
         self._messages = messages
+        self._edge = edge
+        self._longest = 0.0  # of the last pauses, the older the less it counts
         self.has_ended = False
         self.error: Exception | None = None  # with which it has ended, where not well
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether the next message may well be some time in coming, so that nothing should wait for it."""
+        return self._longest >= PATIENCE
 
     async def take(self) -> Message | Outcome | None:
         """Ask for the next message; return None at the end, also at a bad one.
 
         Nobody is helped when messages that were taken are given up because the source cannot go on.
         """
+        asked = self._edge.now()
         try:
-            return await anext(self._messages)
+            item = await anext(self._messages)
         except StopAsyncIteration:
             self.has_ended = True
+            return None
         except Exception as error:  # noqa: BLE001 - raised when everything before it has its outcome
             self.has_ended, self.error = True, error
-        return None
+            return None
+        self._longest = max(self._edge.now() - asked, self._longest * FADING)
+        return item
 
 
 def _journeys(item: Item) -> tuple[Journey, ...]:
