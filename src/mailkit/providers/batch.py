@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from mailkit.errors import ConnectError
+from mailkit.receipt import Outcome, RecipientResult
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.receipt import Outcome
 
-__all__ = ["Caps", "Item", "Wave"]
+__all__ = ["Caps", "Item", "Wave", "not_sent"]
 
 PATIENCE: Final = 0.5
 """Seconds after which a message is sent although its request has room for more: its source is slow."""
@@ -53,6 +55,18 @@ class Caps:
     recipients: int | None
     requests: int
     distinct: bool = False
+
+
+def not_sent(message: Message) -> Outcome:
+    """Return the outcome of a message that an interrupted stream never got to."""
+    paths = dict.fromkeys(address.addr_spec for address in (*message.to, *message.cc, *message.bcc))
+    error = ConnectError(
+        "the stream of messages was interrupted before this one was sent; send it again",
+        phase="request",
+        recipients=[RecipientResult(path, status="not_sent", phase="request") for path in paths],
+        message_id=message.message_id,
+    )
+    return Outcome(message=message, error=error)
 
 
 class _Chunk:
@@ -102,6 +116,7 @@ class Wave:
         self._began = now
         self._places: list[Outcome | None] = []
         self._chunks: list[_Chunk] = []
+        self._answered: dict[int, Outcome] = {}
 
     @property
     def requests(self) -> list[list[Item]]:
@@ -145,6 +160,16 @@ class Wave:
         for outcome in self._places:
             assert outcome is not None  # noqa: S101 - each has been answered
             yield outcome
+
+    def answer(self, item: Item, outcome: Outcome) -> None:
+        """Keep what became of one message, for when the others are interrupted."""
+        self._answered[id(item)] = outcome
+
+    def left(self) -> Iterator[Outcome]:
+        """Yield what an interruption leaves of each message, in order: what was not answered was not sent."""
+        items = {place: item for chunk in self._chunks for place, item in zip(chunk.places, chunk.items, strict=True)}
+        for place, outcome in enumerate(self._places):
+            yield outcome or self._answered.get(id(items[place])) or not_sent(items[place].message)
 
     def _open_chunk(self, item: Item, group: Hashable | None) -> _Chunk | None:
         if group is None:

@@ -7,16 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mailkit.envelope import Envelope
-from mailkit.errors import DeliveryError, MailkitError
+from mailkit.errors import DeliveryError, MailkitError, OutcomeUnknownError
 from mailkit.providers.batch import Caps, Item, Wave
 from mailkit.providers.content import dump
 from mailkit.providers.failure import results
 from mailkit.providers.idempotency import batch_key
 from mailkit.providers.status import REJECTED, UNKNOWN, verdict_for
+from mailkit.providers.unanswered import Unanswered
 from mailkit.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
 
     from mailkit.edge import Edge
     from mailkit.edge.http import Response
@@ -59,6 +60,8 @@ class ApiStream:
     ) -> AsyncGenerator[Outcome, None]:
         """Yield what became of each message, in order.
 
+        Whatever interrupts it carries what became of the messages that were taken and not yet yielded, as ``outcomes``.
+
         Args:
             messages: The messages, or what has already become of them.
             connections: How many requests may be under way at once.
@@ -71,25 +74,30 @@ class ApiStream:
             requests=connections,
             distinct=transport.batch_distinct,
         )
-        wave = Wave(caps, self._edge.now())
-        async for message in messages:
-            prepared = message if isinstance(message, Outcome) else await self._prepared(message)
-            if isinstance(prepared, Outcome):
-                wave.settle(prepared)
-            else:
-                item = prepared
-                group = transport.batch_group(item.message, item.envelope) if transport.batch_size > 1 else None
-                if not wave.has_room(item, group):
-                    for outcome in await self._sent(wave):
-                        yield outcome
-                    wave = Wave(caps, self._edge.now())
-                wave.add(item, group)
-            if wave.is_due(self._edge.now()):
-                for outcome in await self._sent(wave):
+        unanswered = Unanswered(messages, caps, self._edge.now)
+        try:
+            while (message := await unanswered.take()) is not None:
+                prepared = message if isinstance(message, Outcome) else await self._prepared(message)
+                group = None if isinstance(prepared, Outcome) else self._group(prepared)
+                if not isinstance(prepared, Outcome) and not unanswered.wave.has_room(prepared, group):
+                    unanswered.answer(await self._sent(unanswered.wave))
+                unanswered.enter(prepared, group)
+                if unanswered.is_due():
+                    unanswered.answer(await self._sent(unanswered.wave))
+                while (outcome := unanswered.next_outcome()) is not None:
                     yield outcome
-                wave = Wave(caps, self._edge.now())
-        for outcome in await self._sent(wave):
-            yield outcome
+            unanswered.answer(await self._sent(unanswered.wave))
+            while (outcome := unanswered.next_outcome()) is not None:
+                yield outcome
+        except BaseException as interruption:
+            interruption.__dict__["outcomes"] = unanswered.left()
+            raise
+        if unanswered.failure is not None:
+            raise unanswered.failure
+
+    def _group(self, item: Item) -> Hashable | None:
+        transport = self._api
+        return transport.batch_group(item.message, item.envelope) if transport.batch_size > 1 else None
 
     async def _prepared(self, message: Message) -> Item | Outcome:
         transport = self._api
@@ -104,10 +112,26 @@ class ApiStream:
             return Outcome(message=message, error=error)
 
     async def _sent(self, wave: Wave) -> list[Outcome]:
-        jobs = [partial(self._send_chunk, items) for items in wave.requests]
+        jobs = [partial(self._send_chunk, wave, items) for items in wave.requests]
         return list(wave.outcomes(await self._edge.run_all(jobs)))
 
-    async def _send_chunk(self, items: list[Item]) -> list[Outcome]:
+    async def _send_chunk(self, wave: Wave, items: list[Item]) -> list[Outcome]:
+        try:
+            outcomes = await self._send_together(items)
+        except BaseException as interruption:
+            for item in items:
+                wave.answer(item, self._left_by(interruption, item))
+            raise
+        if outcomes is None:
+            # One wrong message is enough for that; the others are found by halves, and what is refused alone is meant.
+            middle = len(items) // 2
+            return [*await self._send_chunk(wave, items[:middle]), *await self._send_chunk(wave, items[middle:])]
+        for item, outcome in zip(items, outcomes, strict=True):
+            wave.answer(item, outcome)
+        return outcomes
+
+    async def _send_together(self, items: list[Item]) -> list[Outcome] | None:
+        """Return what became of each message; None if all were refused together, and nobody knows for whose sake."""
         if len(items) == 1:
             (item,) = items
             try:
@@ -116,15 +140,21 @@ class ApiStream:
                 return [Outcome(message=item.message, error=error)]
         answers = await self._send_batch(items)
         if answers is None:
-            # One wrong message is enough for that; the others are found by halves, and what is refused alone is meant.
-            middle = len(items) // 2
-            return [*await self._send_chunk(items[:middle]), *await self._send_chunk(items[middle:])]
+            return None
         return [
             Outcome(message=item.message, receipt=answer)
             if isinstance(answer, Receipt)
             else Outcome(message=item.message, error=answer)
             for item, answer in zip(items, answers, strict=True)
         ]
+
+    def _left_by(self, interruption: BaseException, item: Item) -> Outcome:
+        """Return what an interruption has left of a message whose request was under way."""
+        delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
+        if isinstance(delivery, Receipt):
+            return Outcome(message=item.message, receipt=delivery)
+        lost = OutcomeUnknownError("the delivery was interrupted", phase="request", transport=str(self._api))
+        return Outcome(message=item.message, error=self._about_one_of(copy(delivery or lost), item))
 
     async def _send_batch(self, items: list[Item]) -> Sequence[Receipt | MailkitError] | None:
         """Return what became of each message; None if all were refused together, and nobody knows for whose sake."""
