@@ -281,7 +281,7 @@ def test_plain_text_on_a_port_for_implicit_tls(colour: Colour) -> None:
 
 
 def test_tls_on_a_port_for_plain_text(colour: Colour) -> None:
-    """A server that waits for TLS says nothing, so the greeting times out: not sent, and the phase says where."""
+    """A server that waits for TLS says nothing, so the greeting times out; the error names the other kind of port."""
     with (
         SMTPServer(tls="implicit") as server,
         Post.to(server, colour, timeouts=Timeouts(greeting=0.1), **verified_tls(server)) as post,
@@ -289,6 +289,23 @@ def test_tls_on_a_port_for_plain_text(colour: Colour) -> None:
         error = failed(post)
         assert isinstance(error, DeliveryTimeout)
         assert error.phase == "greeting"
+        assert "smtps://" in str(error)
+
+
+@pytest.mark.parametrize("tls", ["implicit", "insecure"])
+def test_a_greeting_that_does_not_come(tls: str) -> None:
+    """Where TLS is there already, or not wanted, nothing is said of another port."""
+    with (
+        SMTPServer(tls="implicit" if tls == "implicit" else None) as server,
+        Post.to(
+            server, tls=tls, ca_file=server.ca_file if tls == "implicit" else None, timeouts=Timeouts(greeting=0.1)
+        ) as post,
+    ):
+        server.script("greeting", Stall())
+        error = failed(post)
+        assert isinstance(error, DeliveryTimeout)
+        assert (error.outcome, error.phase) == ("not_sent", "greeting")
+        assert "smtps://" not in str(error)
 
 
 def test_a_tls_alert_instead_of_a_greeting() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from mailkit.errors import AuthenticationError, DeliveryError, RejectedError, TLSError, TransientError
+from mailkit.errors import AuthenticationError, DeliveryError, DeliveryTimeout, RejectedError, TLSError, TransientError
 from mailkit.frozendict import EMPTY, FrozenDict
 from mailkit.smtp import commands
 from mailkit.smtp.auth import Exchange, choose
@@ -106,7 +106,15 @@ async def shake_hands(conversation: Conversation, connecting: float | None = Non
 
 
 async def _greeting(conversation: Conversation) -> str:
-    answer = (await conversation.read(conversation.deadline(conversation.options.timeouts.greeting)))[0]
+    options = conversation.options
+    try:
+        answer = (await conversation.read(conversation.deadline(options.timeouts.greeting)))[0]
+    except DeliveryTimeout as error:
+        if options.tls != "starttls":
+            raise
+        # Whoever speaks TLS first waits for our ClientHello as we wait for the greeting (RFC 8314 §3.3).
+        advice = 'if that port expects TLS from its first byte (465), use tls="implicit" (smtps://)'
+        raise DeliveryTimeout(f"{error}; {advice}") from error
     if not answer.is_positive:
         # RFC 5321 §3.1: 554 instead of a greeting is "no SMTP service here", RFC 7504: 521 is "never".
         raise _refused("the server does not take mail from us", answer.reply)
