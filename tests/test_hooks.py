@@ -460,7 +460,7 @@ class _Awaited:
     "wrong",
     [{"on_event": _later}, {"after_send": [_later]}, {"on_retry": _Awaited()}, {"before_send": partial(_later)},
      {"after_send": ["no function"]}, {"on_failover": 7}, {"log": "everything"}],
-    ids=str,
+    ids=["async", "async in a list", "async object", "async partial", "no function", "number", "log"],
 )  # fmt: skip
 def test_what_cannot_be_called_is_no_hook(colour: Colour, wrong: dict[str, Any]) -> None:
     """Neither are async functions, which nobody would await: the error comes when the hooks are made."""
