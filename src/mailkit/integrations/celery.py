@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from celery.signals import worker_process_shutdown
+from kombu.exceptions import OperationalError
 
+from mailkit.errors import ConnectError
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
 from mailkit.integrations.queue_journal import RedisJournal
@@ -90,7 +92,13 @@ class MailQueue:
 
         # A lost worker's message goes back to the queue, and so that it can, it is acknowledged only when it is done.
         register = app.task(
-            name=name, bind=True, serializer="json", acks_late=True, reject_on_worker_lost=True, max_retries=None
+            name=name,
+            bind=True,
+            shared=False,
+            serializer="json",
+            acks_late=True,
+            reject_on_worker_lost=True,
+            max_retries=None,
         )
         self.task: Task[Any, dict[str, Any]] = register(deliver)
         """The task, for signatures and options of one's own; it takes a job as `enqueue` makes it."""
@@ -130,8 +138,14 @@ class MailQueue:
         from redis import Redis
 
         with self._app.pool.acquire(block=True) as connection:
-            channel: Any = connection
-            yield Redis(connection_pool=channel.default_channel.pool)
+            borrowed: Any = connection
+            try:
+                pool = borrowed.default_channel.pool
+            except OperationalError as error:
+                raise ConnectError(
+                    f"the broker, which has the journal of mail jobs, cannot be reached: {error}", phase="journal"
+                ) from error
+            yield Redis(connection_pool=pool)
 
 
 def _shown_as(job: MailJob) -> dict[str, Any]:
