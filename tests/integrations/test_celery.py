@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
@@ -22,6 +22,9 @@ from mailkit.integrations.queue_job import MailJob
 from mailkit.integrations.queue_journal import RedisJournal
 from mailkit.policies import FullJitter
 from mailkit.testing import FakeTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:(celery|kombu|billiard).*")
 
