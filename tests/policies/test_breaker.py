@@ -240,6 +240,24 @@ def test_only_one_message_finds_out() -> None:
     assert trial.state == "closed"
 
 
+def test_a_message_that_never_ends_does_not_keep_it_half_open() -> None:
+    """After as long again another one finds out, and what the first one says then is about the past."""
+    trial = Trial("refused", "ok", failures=1)
+    trial.send()
+    trial.edge.time += 30
+    lost = trial.channel.circuit.admit()
+    assert lost is not None
+    trial.edge.time += 29
+    assert isinstance(trial.send(), ConnectError)
+    trial.edge.time += 1
+    assert trial.channel.circuit.may_pass
+    trial.send()
+    assert trial.state == "closed"
+    trial.channel.circuit.enter(lost, "failed", ConnectError("refused"))
+    assert trial.state == "closed"
+    assert trial.changes() == ["closed open", "open half-open", "half-open closed"]
+
+
 def test_what_was_let_through_before_says_nothing_of_now() -> None:
     """A message that was on its way when the breaker opened neither closes nor extends it."""
     trial = Trial("refused", failures=1)

@@ -308,6 +308,15 @@ def test_a_transport_that_is_down_is_not_asked_for_every_message() -> None:
     assert [trial.send().transport for _ in range(3)] == ["a://"] * 3
 
 
+def test_a_message_that_says_nothing_leaves_the_next_one_to_find_out() -> None:
+    """Rejected by the first one, which was to be tried again: that is no proof, and the next message goes there, too."""
+    trial = Trial(["refused", "no", "ok"], ["ok"], breaker=Breaker(failures=1))
+    assert trial.send().transport == "b://"
+    trial.edge.time += 30
+    assert isinstance(trial.fail(), RejectedError)
+    assert [trial.send().transport for _ in range(2)] == ["a://", "a://"]
+
+
 def test_an_error_says_who_was_not_asked() -> None:
     """All breakers open: nothing was tried, and it may be tried when the first of them lets a message through."""
     trial = Trial(["bad password"], ["refused"], breaker=Breaker(failures=1))

@@ -91,7 +91,7 @@ class Permit:
 
     Args:
         state: That state.
-        until: When the state "open" ends.
+        until: When the state "open" ends, and in "half-open" when another message may find out.
         why: The failure that opened the breaker, in words.
     """
 
@@ -136,6 +136,11 @@ class Permit:
         """Whether the caller is the one whose message finds out."""
         return _taken(self._probe)
 
+    @property
+    def has_probe(self) -> bool:
+        """Whether nobody is finding out."""
+        return bool(self._probe)
+
     def give_probe_back(self) -> None:
         """Let another message find out: this one said nothing."""
         self._probe.append(True)
@@ -172,13 +177,16 @@ class Circuit:
     def may_pass(self) -> bool:
         """Whether a message that came now would be let through, as far as can be said beforehand."""
         permit = self._now
-        return permit.state == "closed" or (permit.state == "open" and self._edge.now() >= permit.until)
+        if permit.state == "closed" or (permit.state == "half-open" and permit.has_probe):
+            return True
+        return self._edge.now() >= permit.until
 
     def admit(self) -> Permit | None:
         """Let a message through, or not. Who is given a permit enters how it ended with it."""
         permit = self._now
-        if permit.state == "open" and self._edge.now() >= permit.until:
-            self._change(permit, Permit("half-open", why=permit.why))
+        if permit.state != "closed" and (now := self._edge.now()) >= permit.until:
+            # Also half-open: whoever was to find out may never come back, as a stream that nobody reads on.
+            self._change(permit, Permit("half-open", now + self._breaker.reset_after, permit.why))
             permit = self._now
         if permit.state == "closed" or (permit.state == "half-open" and permit.take_probe()):
             return permit
@@ -235,7 +243,7 @@ class Circuit:
         if not before.take_change():
             return
         self._now = after
-        if self._edge.listener is not None:
+        if self._edge.listener is not None and before.state != after.state:
             self._edge.notify(
                 BreakerChanged(
                     transport=self._name,
