@@ -300,21 +300,25 @@ class Channel:
 
 def _left_by(interruption: BaseException, message: Message) -> Outcome:
     """Return what an interruption has left of the message that was being sent."""
-    from mailkit.envelope import Envelope
-    from mailkit.receipt import Outcome, Receipt, RecipientResult
+    from mailkit.receipt import Outcome, Receipt
 
     delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
     if isinstance(delivery, Receipt):
         return Outcome(message=message, receipt=delivery)
-    doubt = OutcomeUnknownError(
+    return Outcome(message=message, error=delivery or doubt_about(message))
+
+
+def doubt_about(message: Message) -> OutcomeUnknownError:
+    """Return the error for a message that was on its way when an interruption came which says nothing of it."""
+    from mailkit.receipt import RecipientResult
+
+    paths = dict.fromkeys(path.addr_spec for path in (*message.to, *message.cc, *message.bcc))
+    return OutcomeUnknownError(
         "sending was interrupted, and the message may or may not have been accepted. Look for the Message-ID at the "
         "receiving side before sending again",
-        recipients=[
-            RecipientResult(path.addr_spec, status="unknown") for path in Envelope.from_message(message).rcpt_to
-        ],
+        recipients=[RecipientResult(path, status="unknown") for path in paths],
         message_id=message.message_id,
     )
-    return Outcome(message=message, error=delivery or doubt)
 
 
 @runtime_checkable

@@ -309,7 +309,7 @@ def test_a_transport_that_is_down_is_not_asked_for_every_message() -> None:
 
 
 def test_a_message_that_says_nothing_leaves_the_next_one_to_find_out() -> None:
-    """Rejected by the first one, which was to be tried again: that is no proof, and the next message goes there, too."""
+    """A rejection by the first one is no proof that it works, so the next message goes there as well."""
     trial = Trial(["refused", "no", "ok"], ["ok"], breaker=Breaker(failures=1))
     assert trial.send().transport == "b://"
     trial.edge.time += 30

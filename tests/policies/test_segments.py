@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.policies.cast import letter, stream
+from tests.policies.cast import ANN, BOB, letter, stream
 
 from mailkit.edge.base import run_sync
-from mailkit.errors import MessageError
+from mailkit.errors import MessageError, OutcomeUnknownError
 from mailkit.policies.segments import Segments
 from mailkit.receipt import Outcome
 
@@ -53,3 +53,24 @@ def test_it_is_remembered_what_came_as_an_outcome() -> None:
     assert not source.was_given()
     run_sync(go())
     assert [source.was_given() for _ in range(4)] == [False, True, False, False]
+
+
+def test_what_an_interruption_does_not_speak_of_is_in_doubt() -> None:
+    """Of what was taken and not answered; nobody must read that it was not sent, where nobody knows."""
+    given = Outcome(message=letter(number=2), error=MessageError("was wrong before"))
+    source = Segments(stream([letter(number=1), letter(ANN, BOB, number=3), given]))
+
+    async def go() -> None:
+        async for _ in source.next_segment():
+            pass
+
+    run_sync(go())
+    told = Outcome(message=letter(number=1), error=MessageError("told"))
+    interruption = KeyboardInterrupt()
+    interruption.__dict__["outcomes"] = (told,)
+    first, second, third = source.left_by(interruption)
+    assert (first, third) == (told, given)
+    assert isinstance(second.error, OutcomeUnknownError)
+    assert [str(result) for result in second.error.recipients] == [f"{ANN}: unknown", f"{BOB}: unknown"]
+    source.was_given()
+    assert len(source.left_by(KeyboardInterrupt())) == 2

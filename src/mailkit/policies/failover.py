@@ -122,8 +122,8 @@ class FailoverChannel(SeveralChannel):
                 while kept:
                     yield _outcome(kept.popleft())
         except BaseException as interruption:
-            left: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
-            interruption.__dict__["outcomes"] = (*map(_outcome, kept), *map(self._confined, left))
+            left = map(self._confined, source.left_by(interruption))
+            interruption.__dict__["outcomes"] = (*map(_outcome, kept), *left)
             raise
 
     async def _segment(self, source: Segments, active: Member) -> AsyncGenerator[Message | Outcome, None]:

@@ -108,7 +108,7 @@ class RetryChannel(Wrapper):
                     waiting.popleft()
                     yield reconsidered
         except BaseException as interruption:
-            left: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
+            left = source.left_by(interruption)
             for outcome in left:
                 _end_step(steps, outcome)
             interruption.__dict__["outcomes"] = (*(outcome for outcome, _ in waiting), *left)

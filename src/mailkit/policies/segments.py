@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mailkit.receipt import Outcome
+from mailkit.transport import doubt_about
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -24,7 +26,7 @@ class Segments:
 
     def __init__(self, messages: AsyncIterator[Message | Outcome]) -> None:
         self._messages = messages
-        self._given: deque[bool] = deque()
+        self._taken: deque[Message | Outcome] = deque()  # and not answered
         self._is_paused = True
         self._has_more = True
 
@@ -43,7 +45,12 @@ class Segments:
         It is asked once for each outcome. What was decided before is passed on as it is: what looks as if it could be
         tried again is not for whoever was given it to try.
         """
-        return bool(self._given) and self._given.popleft()
+        return bool(self._taken) and isinstance(self._taken.popleft(), Outcome)
+
+    def left_by(self, interruption: BaseException) -> tuple[Outcome, ...]:
+        """Return what an interruption left of what was taken and not answered: a doubt, where it says nothing."""
+        told: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
+        return tuple([outcome or _in_doubt(item) for item, outcome in zip_longest(self._taken, told)])
 
     def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
         """Return the messages from here on until :meth:`pause`."""
@@ -58,5 +65,9 @@ class Segments:
                 self._has_more = False
                 return
             self._has_more = True
-            self._given.append(isinstance(message, Outcome))
+            self._taken.append(message)
             yield message
+
+
+def _in_doubt(item: Message | Outcome) -> Outcome:
+    return item if isinstance(item, Outcome) else Outcome(message=item, error=doubt_about(item))
