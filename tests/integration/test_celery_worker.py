@@ -47,7 +47,6 @@ class Office:
             "MAILKIT_TEST_DATA": data.url,
             "MAILKIT_TEST_BDAT": bdat.url,
         }
-        os.environ.update(self._environment)
         sys.modules.pop("tests.integration.celery_app", None)
         self.queues = importlib.import_module("tests.integration.celery_app").QUEUES
         self._numbers = 0
@@ -114,8 +113,9 @@ class Office:
 
 
 @pytest.fixture
-def office(redis: RedisServer, tmp_path: Path) -> Iterator[Office]:
+def office(redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """An office whose worker is not started yet."""
+    monkeypatch.setenv("MAILKIT_TEST_REDIS", redis.url())
     with SMTPServer(without=("CHUNKING",)) as data, SMTPServer() as bdat:
         made = Office(redis, tmp_path, data, bdat)
         yield made
