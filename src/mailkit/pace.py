@@ -56,7 +56,7 @@ class Pace:
         rates = (messages, recipients, octets)
         self._seconds = tuple([0.0 if rate is None else 1 / rate for rate in rates])  # that one of each takes
         self._ahead = (burst - 1) * next(filter(None, self._seconds), 0.0)
-        self.bounds = ", ".join(
+        self.bounds: str = ", ".join(
             [f"{rate:g} {unit} a second" for rate, unit in zip(rates, _UNITS, strict=True) if rate is not None]
         )
         """What the rates are, for people; empty where there is none."""

@@ -38,7 +38,7 @@ class Passage:
         self._edge = edge
         self._channel = channel
         self._started = edge.now()
-        self.message = message
+        self.message: Message | None = message
         self.envelope = envelope
 
     def begin(self, envelope: Envelope, *, in_stream: bool = False) -> None:

@@ -70,7 +70,7 @@ class Bucket:
     def __init__(self, budget: RetryBudget, edge: Edge) -> None:
         self._budget = budget
         self._lock = edge.lock()
-        self.tokens = budget.tokens
+        self.tokens: float = budget.tokens
         """How many are left."""
 
     @property

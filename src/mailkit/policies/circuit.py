@@ -99,8 +99,8 @@ class Permit:
 
     def __init__(self, state: BreakerState, until: float = 0.0, why: str = "") -> None:
         self.state: BreakerState = state
-        self.until = until
-        self.why = why
+        self.until: float = until
+        self.why: str = why
         self._failures: list[bool] = []
         self._origin: BaseException | None = None
         # Tokens in lists, whose append and pop are atomic: unlike a lock, they need no waiting, so that a cancelled

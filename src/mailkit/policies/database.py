@@ -52,7 +52,7 @@ class Database:
 
     def __init__(self, path: str | os.PathLike[str], schema: str, *, phase: str) -> None:
         try:
-            self.path = Path(path).absolute()
+            self.path: Path = Path(path).absolute()
         except TypeError:
             msg = f"a database was given as {type(path).__name__}: give the path of its file"
             raise ConfigurationError(msg) from None

@@ -80,12 +80,12 @@ class Journey:
         all_or_nothing: bool = False,
         is_part: bool = False,
     ) -> None:
-        self.message = message
-        self.envelope = envelope
-        self.order = order
+        self.message: Message | None = message
+        self.envelope: Envelope = envelope
+        self.order: Sequence[Member] = order
         self._name = name
         self._is_part = is_part
-        self.place = 0
+        self.place: int = 0
         self._tally = Tally(envelope, all_or_nothing=all_or_nothing)
         self._said: list[tuple[str, MailkitError]] = []
         self._receipt: Receipt | None = None

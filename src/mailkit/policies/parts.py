@@ -31,7 +31,7 @@ class Parts:
     def __init__(self, envelope: Envelope, journeys: Sequence[Journey], name: str) -> None:
         self._envelope = envelope
         self._name = name
-        self.journeys = tuple(journeys)
+        self.journeys: tuple[Journey, ...] = tuple(journeys)
 
     def outcome(self) -> Outcome:
         """Return what became of the message, whether or not each part is at its end."""

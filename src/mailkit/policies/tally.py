@@ -44,7 +44,7 @@ class Tally:
         self._attempts = 0
         self.error: DeliveryError | None = None
         """How the last delivery failed; None where somebody was accepted."""
-        self.deliveries = 0
+        self.deliveries: int = 0
         """How many were entered."""
 
     @property

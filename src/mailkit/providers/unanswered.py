@@ -31,7 +31,7 @@ class Unanswered:
         self._now = now
         self._taken: Message | Outcome | None = None  # and in no wave yet
         self._answered: deque[Outcome] = deque()
-        self.wave = Wave(caps, now())
+        self.wave: Wave = Wave(caps, now())
         self.failure: Exception | None = None
         """With which the source has ended, where not well."""
 
