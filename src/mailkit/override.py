@@ -40,12 +40,12 @@ class Override:
 
     def __init__(self, transport: Transport) -> None:
         self.transport: Transport = transport
-        self.is_in_force = False
+        self.is_in_force: bool = False
         self._outer: Override | None = None
 
     def __enter__(self) -> Self:
         self._outer = _here.get()
-        self.is_in_force: bool = True
+        self.is_in_force = True
         _everywhere.append(self)
         _here.set(self)
         return self
