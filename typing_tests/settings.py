@@ -15,7 +15,7 @@ from mailkit.local import (
     NullTransport,
     SendmailTransport,
 )
-from mailkit.post import override_transport
+from mailkit.override import Override
 from mailkit.registry import FromURL, schemes, transport_class
 from mailkit.secret import Secret
 from mailkit.smtp import SMTP, PoolLimits, Timeouts, TranscriptLine
@@ -104,4 +104,5 @@ def capabilities_are_checked(message: Message, envelope: Envelope) -> None:
 
 
 def an_override_is_put_back(mailer: Mailer) -> None:
-    assert_type(override_transport(mailer.transport), Transport | None)
+    with Override(mailer.transport) as override:
+        assert_type(override, Override)
