@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,8 +16,10 @@ from tests.policies.letters import Interrupted, each, letter
 from tests.policies.nesting import DEVELOPER, GONE, POLICIES, STRANGER, nested
 from tests.policies.post_office import FAILURES, PostOffice
 
-from mailkit import Envelope, Message
+from mailkit import Envelope, Hooks, Message, RetryPolicy
+from mailkit.edge.base import run_sync
 from mailkit.errors import DeliveryError, MailkitError, MessageError
+from mailkit.post import Post
 from mailkit.providers import Postmark
 from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Capabilities, Transport, carrying_on
@@ -284,6 +288,39 @@ def test_what_was_not_sent_goes_on_where_somebody_carries_on(scene: Scene) -> No
                     assert outcome.error.retryable
 
     run_in(scene.colour, go)
+
+
+@every_nesting
+@every_colour
+def test_messages_sent_at_once_all_arrive(scene: Scene) -> None:
+    """Threads and tasks may use one channel at the same time; one of them fails by itself."""
+
+    async def go() -> None:
+        async with scene.opened() as channel:
+            scene.edge.time = time.monotonic()  # who waits for a slot really waits
+            scene.first.acts.append("no")
+            messages = [keyed(number, to=["bob@example.org", "eve@example.net"]) for number in range(6)]
+            jobs = [partial(attempt, channel, message) for message in messages]
+            ends = await scene.edge.run_all(jobs)
+            for message, ended in zip(messages, ends, strict=True):
+                scene.check(message, ended)
+            refused = [ended for ended in ends if not isinstance(ended, Receipt) or ended.refused]
+            assert len(refused) == 1
+
+    run_in(scene.colour, go)
+
+
+@every_nesting
+def test_a_mailer_does_not_multiply_retries(names: tuple[str, ...]) -> None:
+    """A mailer tries three times of its own accord, and once round whatever retries by itself."""
+    scene = Scene(names, "blocking")
+    busy = partial(PostOffice, acts=["busy"] * 100)
+    transport = nested(names, busy(), busy)
+    post = Post(transport, simulated("blocking"), RetryPolicy(), defaults=None, hooks=Hooks(log="off"))
+    with pytest.raises(DeliveryError) as caught:
+        run_sync(post.send(keyed(1)))
+    assert caught.value.outcome == "deferred"
+    assert caught.value.attempts == (2 ** names.count("retry") if scene.is_in("retry") else 3)
 
 
 class Source:

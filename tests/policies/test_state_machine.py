@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, field, frozen
@@ -244,12 +245,14 @@ class Scene:
     honours_keys: bool = False
     made: int = 0
     drafts: dict[int, int] = field(factory=dict)
+    edge: WorldEdge = field(init=False)
     post: Post = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.may_duplicate = self.retry.on_unknown == "retry"
         transport = self._built(self.tree)
-        self.post = Post(transport, WorldEdge(self.world), self.retry, defaults=None, hooks=Hooks(log="off"))
+        self.edge = WorldEdge(self.world)
+        self.post = Post(transport, self.edge, self.retry, defaults=None, hooks=Hooks(log="off"))
 
     def _built(self, tree: Tree) -> Transport:
         kind, *rest = tree
@@ -317,18 +320,21 @@ class Scene:
             idempotency_key=None if draft.key is None else f"key-{draft.key}",
         )
 
-    def send(self, draft: Draft) -> None:
-        """Send one message."""
-        message = self.message(draft)
-        ended: Any
+    async def attempt(self, message: Message) -> Any:
+        """Send one message; return how it ended."""
         try:
-            ended = self.world.run(self.post.send(message))
+            return await self.post.send(message)
         except MailkitError as error:
-            ended = error
+            return error
         except Interrupted as interruption:
-            ended = interruption.__dict__.get("delivery")
-            assert ended is not None
-        self.tell(message, ended)
+            return interruption.__dict__["delivery"]
+
+    def send(self, *drafts: Draft) -> None:
+        """Send messages, all at once."""
+        messages = [self.message(draft) for draft in drafts]
+        jobs = [partial(self.attempt, message) for message in messages]
+        for message, ended in zip(messages, self.world.run(self.edge.run_all(jobs)), strict=True):
+            self.tell(message, ended)
         self.check()
 
     def send_raw(self, paths: Sequence[str]) -> None:
@@ -487,6 +493,11 @@ class Machine(RuleBasedStateMachine):
     def send(self, draft: Draft) -> None:
         """Send a message."""
         self.do(lambda scene: scene.send(draft))
+
+    @rule(drafts=st.lists(_DRAFTS, min_size=2, max_size=5))
+    def send_at_once(self, drafts: list[Draft]) -> None:
+        """Send messages at the same time."""
+        self.do(lambda scene: scene.send(*drafts))
 
     @rule(paths=st.lists(st.sampled_from(_PEOPLE), min_size=1, max_size=3, unique=True))
     def send_raw(self, paths: list[str]) -> None:
