@@ -107,7 +107,11 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
     """The error shows what could have been meant, and nothing of the URL but its scheme."""
     with pytest.raises(ConfigurationError) as caught:
         transport_from_url("smpt://ada:hunter2@mail.example.com")
-    assert str(caught.value) == f"no transport serves smpt://; known are: {', '.join(schemes())}"
+    known = f"known are: {', '.join(schemes())}"
+    assert str(caught.value) == f"no transport serves smpt:// (did you mean smtp://?); {known}"
+    with pytest.raises(ConfigurationError) as caught:
+        transport_class("pigeonpost")
+    assert str(caught.value) == f"no transport serves pigeonpost://; {known}"
 
 
 @pytest.mark.usefixtures("installed")

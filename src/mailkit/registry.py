@@ -53,7 +53,6 @@ _OURS: Final = {
     "tencent": "mailkit.providers.tencent:Tencent",
 }
 
-
 # The rows of mailkit.relays, which is imported when one of them is used.
 _RELAYS: Final = (
     *("alibaba", "aoksend", "brevo", "cloudflare", "fastmail", "gmail", "lettermint", "mailersend", "mailgun"),
@@ -84,8 +83,15 @@ def transport_class(scheme: str) -> FromURL:
     for entry_point in _entry_points():
         if entry_point.name == scheme:
             return _load(scheme, entry_point)
-    msg = f"no transport serves {scheme}://; known are: {', '.join(schemes())}"
+    msg = f"no transport serves {scheme}://{_nearest(scheme)}; known are: {', '.join(schemes())}"
     raise ConfigurationError(msg)
+
+
+def _nearest(scheme: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(scheme, schemes(), n=1)
+    return f" (did you mean {near[0]}://?)" if near else ""
 
 
 def _load(scheme: str, entry_point: EntryPoint) -> FromURL:
