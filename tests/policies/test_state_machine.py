@@ -356,8 +356,8 @@ class Scene:
         self.check()
         assert sum((self.copies - before).values()) <= len(paths) or self.may_duplicate
 
-    def send_many(self, drafts: Sequence[Draft], connections: int, most: int | None) -> None:
-        """Send a stream; leave it after some outcomes where `most` is given."""
+    def send_many(self, drafts: Sequence[Draft], connections: int, most: int | None, *, breaks: bool) -> None:
+        """Send a stream; leave it after some outcomes where `most` is given. Its source may break in the end."""
         given = [self.message(draft) for draft in drafts]
         taken: list[Message] = []
         outcomes: list[Outcome] = []
@@ -366,6 +366,8 @@ class Scene:
             for message in given:
                 taken.append(message)
                 yield message
+            if breaks:
+                raise OSError("the file that the messages come from has gone")
 
         async def go() -> None:
             async with aclosing(self.post.send_many(source(), connections, None, None)) as stream:
@@ -377,11 +379,12 @@ class Scene:
                         except Interrupted as interruption:
                             outcomes.extend(interruption.__dict__["outcomes"])
                         return
+            assert not breaks  # what breaks the source off is not kept from who reads it
 
         try:
             self.world.run(go())
-        except Interrupted as interruption:
-            outcomes.extend(interruption.__dict__["outcomes"])
+        except (Interrupted, OSError) as interruption:
+            outcomes.extend(interruption.__dict__.get("outcomes", ()))
         assert [id(outcome.message) for outcome in outcomes] == [id(message) for message in taken]
         for outcome in outcomes:
             assert (outcome.receipt is None) is not (outcome.error is None)
@@ -508,10 +511,11 @@ class Machine(RuleBasedStateMachine):
         drafts=st.lists(_DRAFTS, min_size=1, max_size=8),
         connections=st.integers(1, 2),
         most=st.sampled_from([None, None, 1, 3]),
+        breaks=st.booleans(),
     )
-    def send_many(self, drafts: list[Draft], connections: int, most: int | None) -> None:
+    def send_many(self, drafts: list[Draft], connections: int, most: int | None, breaks: bool) -> None:
         """Send a stream."""
-        self.do(lambda scene: scene.send_many(drafts, connections, most))
+        self.do(lambda scene: scene.send_many(drafts, connections, most, breaks=breaks))
 
     def teardown(self) -> None:
         """Close, do everything again, and find the same."""
@@ -529,4 +533,4 @@ class Machine(RuleBasedStateMachine):
 
 TestPolicies = Machine.TestCase
 _THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-TestPolicies.settings = settings(max_examples=5000 if _THOROUGH else 100, stateful_step_count=12)
+TestPolicies.settings = settings(max_examples=5000 if _THOROUGH else 150, stateful_step_count=12)
