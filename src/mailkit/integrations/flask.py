@@ -5,25 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from blinker import Namespace
-from flask import has_app_context, render_template
+from flask import Flask, has_app_context, render_template
 from flask.globals import app_ctx
 
-from mailkit.errors import ConfigurationError
 from mailkit.hooks import Hooks
-from mailkit.integrations.flask_config import MailConfig
-from mailkit.integrations.flask_mailers import NO_APPLICATION, AppMailers
-from mailkit.integrations.templates import Bodies, has_template
+from mailkit.integrations.flask_extension import Extension
+from mailkit.integrations.templates import Bodies, templates_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-    from contextlib import AbstractContextManager
-
-    from flask import Flask
 
     from mailkit.mailer import AsyncMailer, Mailer
     from mailkit.message import Message
     from mailkit.receipt import Outcome, Receipt
-    from mailkit.testing import Mailbox
 
 __all__ = ["Bodies", "Mail", "message_sent"]
 
@@ -32,7 +26,7 @@ message_sent: Final = Namespace().signal("mailkit-message-sent")
 suppressed."""
 
 
-class Mail:
+class Mail(Extension[Flask]):
     """The extension: ``mail = Mail(app)``, or ``mail = Mail()`` and ``mail.init_app(app)`` in a factory.
 
     Settings are read from the application's configuration: ``MAILKIT_URL``, or the keys of Flask-Mail and
@@ -59,19 +53,8 @@ class Mail:
     """
 
     def __init__(self, app: Flask | None = None, *, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - a frozen value
-        self._app = app
-        self._hooks = hooks
         self._has_awaited = False
-        if app is not None:
-            self.init_app(app)
-
-    def init_app(self, app: Flask) -> None:
-        """Read an application's settings; nothing is connected to.
-
-        Raises:
-            ConfigurationError: One of them cannot be right.
-        """
-        app.extensions["mailkit"] = AppMailers(app.config, MailConfig.read(app.config), self._hooks)
+        super().__init__(app, hooks)
 
     @property
     def mailer(self) -> Mailer:
@@ -135,24 +118,9 @@ class Mail:
             ConfigurationError: There is neither.
         """
         bodies = Bodies()
-        text, html = f"{template}.txt", f"{template}.html"
-        environment = self._current().jinja_env
-        if has_template(environment, text):
-            bodies["text"] = render_template(text, **context)
-        if has_template(environment, html):
-            bodies["html"] = render_template(html, **context)
-        if not bodies:
-            msg = f"there is neither a template {text!r} nor {html!r}"
-            raise ConfigurationError(msg)
+        for body, name in templates_of(self._current().jinja_env, template):
+            bodies[body] = render_template(name, **context)
         return bodies
-
-    def record_messages(self) -> AbstractContextManager[Mailbox]:
-        """Keep what the application sends in this block, and send none of it: for tests.
-
-        Returns:
-            A context manager; what it gives is the messages, in order (:class:`mailkit.testing.Mailbox`).
-        """
-        return self._mailers().recording()
 
     def close(self) -> None:
         """Give up the application's connections: before a process ends that leaves nothing behind, and in tests."""
@@ -160,15 +128,5 @@ class Mail:
         if self._has_awaited:
             self._current().ensure_sync(asynchronous.close)()
 
-    def _current(self) -> Flask:
-        # The application of the request comes first: one extension may serve several.
-        app = app_ctx.app if has_app_context() else self._app
-        if app is None:
-            raise ConfigurationError(NO_APPLICATION)
-        return app
-
-    def _mailers(self) -> AppMailers:
-        mailers: AppMailers | None = self._current().extensions.get("mailkit")
-        if mailers is None:
-            raise ConfigurationError(NO_APPLICATION)
-        return mailers
+    def _in_context(self) -> Flask | None:
+        return app_ctx.app if has_app_context() else None

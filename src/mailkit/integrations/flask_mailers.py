@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mailkit.errors import ConfigurationError
 from mailkit.integrations.mailers import Mailers
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from mailkit.integrations.flask_config import MailConfig
     from mailkit.integrations.mailers import Pair
 
-__all__ = ["NO_APPLICATION", "AppMailers"]
-
-NO_APPLICATION: Final = (
-    "mail is sent by an application: call init_app(app), and send inside of a request or of app.app_context()"
-)
+__all__ = ["AppMailers"]
 
 
 class AppMailers(Mailers):

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quart import has_app_context, render_template
+from quart import Quart, has_app_context, render_template
 from quart.globals import app_ctx
 
-from mailkit.errors import ConfigurationError
 from mailkit.hooks import Hooks
-from mailkit.integrations.flask_config import MailConfig
-from mailkit.integrations.flask_mailers import NO_APPLICATION, AppMailers
-from mailkit.integrations.templates import Bodies, has_template
+from mailkit.integrations.flask_extension import Extension
+from mailkit.integrations.templates import Bodies, templates_of
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from quart import Quart
-
     from mailkit.mailer import AsyncMailer
     from mailkit.message import Message
     from mailkit.receipt import Receipt
-    from mailkit.testing import Mailbox
 
 __all__ = ["Bodies", "Mail"]
 
 
-class Mail:
+class Mail(Extension[Quart]):
     """The extension: ``mail = Mail(app)``, or ``mail = Mail()`` and ``mail.init_app(app)`` in a factory.
 
     The settings are those of :class:`mailkit.integrations.flask.Mail`. Connections are closed when the application
@@ -47,10 +40,7 @@ class Mail:
     """
 
     def __init__(self, app: Quart | None = None, *, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - a frozen value
-        self._app = app
-        self._hooks = hooks
-        if app is not None:
-            self.init_app(app)
+        super().__init__(app, hooks)
 
     def init_app(self, app: Quart) -> None:
         """Read an application's settings; nothing is connected to.
@@ -58,9 +48,7 @@ class Mail:
         Raises:
             ConfigurationError: One of them cannot be right.
         """
-        mailers = AppMailers(app.config, MailConfig.read(app.config), self._hooks)
-        app.extensions["mailkit"] = mailers
-        app.after_serving(mailers.close)
+        app.after_serving(self.add_mailers(app).close)
 
     @property
     def mailer(self) -> AsyncMailer:
@@ -91,33 +79,9 @@ class Mail:
             ConfigurationError: There is neither.
         """
         bodies = Bodies()
-        text, html = f"{template}.txt", f"{template}.html"
-        environment = self._current().jinja_env
-        if has_template(environment, text):
-            bodies["text"] = await render_template(text, **context)
-        if has_template(environment, html):
-            bodies["html"] = await render_template(html, **context)
-        if not bodies:
-            msg = f"there is neither a template {text!r} nor {html!r}"
-            raise ConfigurationError(msg)
+        for body, name in templates_of(self._current().jinja_env, template):
+            bodies[body] = await render_template(name, **context)
         return bodies
 
-    def record_messages(self) -> AbstractContextManager[Mailbox]:
-        """Keep what the application sends in this block, and send none of it: for tests.
-
-        Returns:
-            A context manager; what it gives is the messages, in order (:class:`mailkit.testing.Mailbox`).
-        """
-        return self._mailers().recording()
-
-    def _current(self) -> Quart:
-        app = app_ctx.app if has_app_context() else self._app
-        if app is None:
-            raise ConfigurationError(NO_APPLICATION)
-        return app
-
-    def _mailers(self) -> AppMailers:
-        mailers: AppMailers | None = self._current().extensions.get("mailkit")
-        if mailers is None:
-            raise ConfigurationError(NO_APPLICATION)
-        return mailers
+    def _in_context(self) -> Quart | None:
+        return app_ctx.app if has_app_context() else None
