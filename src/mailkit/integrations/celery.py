@@ -100,7 +100,7 @@ class MailQueue:
             reject_on_worker_lost=True,
             max_retries=None,
         )
-        self.task: Task[Any, dict[str, Any]] = register(deliver)
+        self.task: Any = register(deliver)
         """The task, for signatures and options of one's own; it takes a job as `enqueue` makes it."""
         worker_process_shutdown.connect(self._on_shutdown)
 
