@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from typing import TYPE_CHECKING, ClassVar, Self, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError, MessageError, UnsupportedFeatureError
-from mailkit.policies.circuit import Breaker
+from mailkit.policies.alternatives import Alternatives
 from mailkit.policies.journey import Journey, confined, is_settled
-from mailkit.policies.members import available_first, joint_capabilities, members_of, open_members, unlabelled
+from mailkit.policies.members import available_first, open_members
 from mailkit.policies.segments import Segments
 from mailkit.policies.several import SeveralChannel
 from mailkit.receipt import Outcome
@@ -24,17 +24,14 @@ if TYPE_CHECKING:
     from mailkit.edge import Edge
     from mailkit.message import Message
     from mailkit.policies.members import Member
-    from mailkit.transport import Capabilities, Channel, Transport
-    from mailkit.transport_url import TransportURL
+    from mailkit.transport import Channel
 
 __all__ = ["Failover", "FailoverChannel"]
-
-_USUAL = Breaker()
 
 
 @final
 @frozen(init=False)
-class Failover:
+class Failover(Alternatives):
     """Sends through the first transport that works: ``Failover(first, second)``, ``failover(URL URL)``.
 
     The next transport is asked only for recipients to whom certainly nothing was sent. Who was accepted, deferred,
@@ -59,34 +56,9 @@ class Failover:
 
     scheme: ClassVar[str] = "failover"
 
-    transports: tuple[Transport, ...]
-    breaker: Breaker | None = field(default=_USUAL)
-
-    def __init__(self, *transports: Transport, breaker: Breaker | None = _USUAL) -> None:
-        object.__setattr__(self, "transports", members_of(type(self).__name__, transports))
-        object.__setattr__(self, "breaker", breaker)
-
-    @classmethod
-    def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
-        """Return the policy that ``failover(URL URL)?failures=3&reset_after=60`` describes.
-
-        Raises:
-            ConfigurationError: A member has a label, or a parameter is wrong.
-        """
-        return cls(*unlabelled(cls.scheme, members), breaker=Breaker.from_url(url))
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What at least one of the transports can express."""
-        return joint_capabilities(self.transports)
-
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         return FailoverChannel(self, open_members(self.transports, edge, self.breaker), edge)
-
-    def __str__(self) -> str:
-        query = "?breaker=off" if self.breaker is None else self.breaker.query
-        return f"{self.scheme}({' '.join(map(str, self.transports))}){query}"
 
 
 class FailoverChannel(SeveralChannel):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast, final
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.policies.alternatives import USUAL
 from mailkit.policies.circuit import Breaker
 from mailkit.policies.members import joint_capabilities, members_of, open_members
 from mailkit.policies.rotation import RotatingChannel, smooth_turns
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from mailkit.transport_url import TransportURL
 
 __all__ = ["Weighted"]
-
-_USUAL = Breaker()
 
 
 @final
@@ -50,13 +49,13 @@ class Weighted:
     scheme: ClassVar[str] = "weighted"
 
     weights: tuple[tuple[Transport, int], ...]
-    breaker: Breaker | None = field(default=_USUAL, kw_only=True)
+    breaker: Breaker | None = field(default=USUAL, kw_only=True)
 
     def __init__(
         self,
         weights: Mapping[Transport, int] | Iterable[tuple[Transport, int]],
         *,
-        breaker: Breaker | None = _USUAL,
+        breaker: Breaker | None = USUAL,
     ) -> None:
         pairs = _pairs(weights)
         members_of(type(self).__name__, (transport for transport, _ in pairs))
