@@ -80,7 +80,9 @@ def _queue(on_unknown: Any) -> MailQueue:
     return MailQueue(
         app,
         mailers={name: os.environ.get(f"MAILKIT_TEST_{name}", "null://") for name in ("DATA", "BDAT")},
-        retry=QueueRetry(on_unknown=on_unknown, wait=FullJitter(transient=(0.01, 0.05), throttled=(0.01, 0.05))),
+        retry=QueueRetry(
+            on_unknown=on_unknown, lost_after=0, wait=FullJitter(transient=(0.01, 0.05), throttled=(0.01, 0.05))
+        ),
         hooks=Hooks(before_send=_before, after_send=_after),
         name=f"letters.{on_unknown}",
     )

@@ -37,7 +37,7 @@ def _tell(event: BeforeSend) -> None:
 
 def _options(on_unknown: Any) -> dict[str, Any]:
     return {
-        "retry": QueueRetry(on_unknown=on_unknown, wait=FullJitter(transient=(0.01, 0.05))),
+        "retry": QueueRetry(on_unknown=on_unknown, lost_after=0, wait=FullJitter(transient=(0.01, 0.05))),
         "hooks": Hooks(before_send=_tell),
     }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 from mailkit.errors import ConnectError
-from mailkit.integrations.queue_journal import BEGUN
 
-__all__ = ["Notebook"]
+__all__ = ["BEGUN", "Notebook"]
+
+BEGUN = '{"begun": 0}'
+"""The note of an attempt that was begun long ago, and whose end nobody has seen."""
 
 
 class Notebook:
@@ -23,14 +25,14 @@ class Notebook:
             self.lost -= 1
             raise ConnectError("the notebook is not here")
 
-    def claim(self, key: str) -> str | None:
-        """Write that it is begun; return the note that there was."""
+    def claim(self, key: str, note: str) -> str | None:
+        """Write a note if there is none; return the one that there is."""
         self._reach()
         with self._lock:
-            note = self.notes.get(key)
-            if note is None:
-                self.notes[key] = BEGUN
-            return note
+            found = self.notes.get(key)
+            if found is None:
+                self.notes[key] = note
+            return found
 
     def read(self, key: str) -> str | None:
         """Return the note."""

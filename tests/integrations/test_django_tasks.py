@@ -7,11 +7,11 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.mail import EmailMessage
 from django.test import override_settings
 from tests.integrations.django_project import HAS_MAILERS
+from tests.integrations.notebook import BEGUN
 
 from mailkit import ConfigurationError, ConnectError, Message, MessageError, OutcomeUnknownError
 from mailkit.integrations import django_tasks
 from mailkit.integrations.django_tasks import CacheJournal, QueueRetry, QueueSettings, enqueue
-from mailkit.integrations.queue_journal import BEGUN
 from mailkit.testing import SMTPServer
 
 try:
@@ -125,7 +125,7 @@ def test_a_task_whose_worker_was_killed_is_in_doubt(server: SMTPServer) -> None:
     """Its note says that it was begun, and nothing more."""
     enqueue(HELLO)
     journal = CacheJournal(LocMemCache("", {}))
-    journal.claim(f"{waiting[0][1]['id']}:1")
+    journal.claim(f"{waiting[0][1]['id']}:1", BEGUN)
     with pytest.raises(OutcomeUnknownError):
         run_next()
     assert server.messages == ()
@@ -184,10 +184,10 @@ def test_what_is_not_one_message_in_fields_is_refused() -> None:
 def test_a_cache_is_a_journal() -> None:
     """A claim is given once; notes are replaced and removed; a cache that fails is one that cannot be reached."""
     journal = CacheJournal(LocMemCache("journal", {}))
-    assert journal.claim("a") is None
-    assert journal.claim("a") == BEGUN == journal.read("a")
+    assert journal.claim("a", "begun") is None
+    assert journal.claim("a", "again") == "begun" == journal.read("a")
     journal.write("a", "done")
-    assert journal.claim("a") == "done"
+    assert journal.claim("a", "begun") == "done"
     journal.forget("a")
     assert journal.read("a") is None
 

@@ -10,7 +10,7 @@ from dramatiq.brokers.stub import StubBroker
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as Once
-from tests.integrations.notebook import Notebook
+from tests.integrations.notebook import BEGUN, Notebook
 
 from mailkit import (
     ConnectError,
@@ -107,7 +107,7 @@ def test_a_message_that_comes_twice_is_sent_once(shop: Shop) -> None:
 def test_a_message_whose_worker_was_killed_is_in_doubt(shop: Shop) -> None:
     """Its note says that it was begun, and nothing more."""
     queued = shop.mail.actor.message(job=_payload())
-    shop.notebook.claim(f"{queued.kwargs['job']['id']}:1")
+    shop.notebook.claim(f"{queued.kwargs['job']['id']}:1", BEGUN)
     shop.broker.enqueue(queued)
     with pytest.raises(OutcomeUnknownError):
         shop.finish(fail_fast=True)
@@ -139,7 +139,7 @@ def test_the_journal_is_the_broker_s_where_that_is_redis() -> None:
     journal = _journal_of(RedisBroker(client=Redis(host="127.0.0.1", port=1, retry=Once(NoBackoff(), 0))))
     assert journal is not None
     with pytest.raises(ConnectError, match="journal"):
-        journal.claim("a")
+        journal.claim("a", "begun")
 
 
 def test_a_worker_that_stops_closes_its_connections(shop: Shop) -> None:

@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mailkit import ConfigurationError, ConnectError
-from mailkit.integrations.queue_journal import BEGUN, Journal, RedisJournal
+from mailkit.integrations.queue_journal import Journal, RedisJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,10 @@ def test_a_claim_is_given_once_and_a_note_replaced_and_removed(decodes: bool) ->
     store = Store(decodes=decodes)
     notes = journal(store, seconds=60, prefix="mail:")
     assert isinstance(notes, Journal)
-    assert notes.claim("a") is None
-    assert notes.claim("a") == notes.read("a") == BEGUN
+    assert notes.claim("a", "begun") is None
+    assert notes.claim("a", "again") == notes.read("a") == "begun"
     notes.write("a", "done")
-    assert notes.claim("a") == "done"
+    assert notes.claim("a", "begun") == "done"
     assert store.kept == {"mail:a": "done"}
     notes.forget("a")
     assert notes.read("a") is None
@@ -66,7 +66,7 @@ def test_a_note_that_goes_while_it_is_asked_for_is_claimed() -> None:
     store = Store(decodes=True)
     store.kept["mailkit:job:a"] = "done"
     store.before_get = store.kept.clear
-    assert journal(store).claim("a") is None
+    assert journal(store).claim("a", "begun") is None
 
 
 def test_a_redis_that_does_not_answer_is_one_that_cannot_be_reached() -> None:

@@ -24,7 +24,7 @@ from mailkit.integrations.django.configuration import Options, from_settings
 from mailkit.integrations.django.conversion import converted
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
-from mailkit.integrations.queue_journal import BEGUN, WEEK
+from mailkit.integrations.queue_journal import WEEK
 from mailkit.integrations.queue_retry import QueueRetry
 from mailkit.message import Message
 
@@ -63,18 +63,18 @@ class CacheJournal:
         self._cache = cache
         self._seconds = seconds
 
-    def claim(self, key: str) -> str | None:
-        """Write that the attempt is begun if there is no note, atomically; return the note that there is.
+    def claim(self, key: str, note: str) -> str | None:
+        """Write a note if there is none of that key, atomically; return the one that there is.
 
         Raises:
             ConnectError: The cache could not be asked.
         """
 
         def ask() -> str | None:
-            while not self._cache.add(_cached(key), BEGUN, self._seconds):
-                note: str | None = self._cache.get(_cached(key))
-                if note is not None:  # else it was removed between the two
-                    return note
+            while not self._cache.add(_cached(key), note, self._seconds):
+                found: str | None = self._cache.get(_cached(key))
+                if found is not None:  # else it was removed between the two
+                    return found
             return None
 
         return _ask(ask)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
@@ -16,7 +17,7 @@ from attrs import evolve, frozen
 from mailkit.edge import run_sync
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError, MailkitError, OutcomeUnknownError
 from mailkit.integrations.queue_job import MailJob
-from mailkit.integrations.queue_journal import BEGUN, write_or_log
+from mailkit.integrations.queue_journal import write_or_log
 from mailkit.integrations.queue_mailers import QueueMailers
 from mailkit.receipt import Receipt, RecipientResult, error_for_recipients
 
@@ -110,13 +111,16 @@ class Courier:
         while True:
             try:
                 note = self._claim(job, redelivered=redelivered)
-                if note is not None and note != BEGUN:
-                    return self._repeated(job, json.loads(note))
+                if note is not None and "ended" in note:
+                    return self._repeated(job, note)
             except ConnectError as error:
                 return self._postponed(job, error)
             if note is None:
                 return self._attempt(job, post)
             # Another delivery of this attempt was begun, and nobody has seen its end.
+            seconds = note["begun"] + self._retry.lost_after - time.time()
+            if seconds > 0:
+                return Again(job, seconds, ConnectError("another worker may still be at it", phase="worker"))
             if job.attempt >= self._retry.attempts or not (self._retry.repeats_unknown or _honours_keys(post)):
                 raise self._doubt(job)
             job = evolve(job, attempt=job.attempt + 1, doubtful=_union(job.doubtful, job.left))
@@ -229,11 +233,13 @@ class Courier:
             message_id=job.message.message_id,
         )
 
-    def _claim(self, job: MailJob, *, redelivered: bool) -> str | None:
+    def _claim(self, job: MailJob, *, redelivered: bool) -> dict[str, Any] | None:
+        """Begin the attempt; return what is known of it where another worker has."""
         journal = self._find_journal()
         if journal is None:
-            return BEGUN if redelivered else None
-        return journal.claim(_key(job))
+            return {"begun": float("-inf")} if redelivered else None
+        note = journal.claim(_key(job), json.dumps({"begun": time.time()}))
+        return None if note is None else json.loads(note)
 
     def _note(self, job: MailJob, note: Mapping[str, Any]) -> None:
         journal = self._find_journal()

@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-__all__ = ["BEGUN", "Journal", "RedisJournal", "write_or_log"]
+__all__ = ["WEEK", "Journal", "RedisJournal", "write_or_log"]
 
 T = TypeVar("T")
 
-BEGUN: Final = "begun"
-"""The note of an attempt that nobody has seen the end of."""
-
 WEEK: Final = 7 * 24 * 60 * 60
+"""Seconds."""
 
 
 @runtime_checkable
@@ -32,8 +30,8 @@ class Journal(Protocol):
     says that this is so. Whoever cannot reach the store raises :class:`mailkit.ConnectError`.
     """
 
-    def claim(self, key: str) -> str | None:
-        """Write :data:`BEGUN` if there is no note of that key, atomically; return the note that there is."""
+    def claim(self, key: str, note: str) -> str | None:
+        """Write a note if there is none of that key, atomically; return the one that there is."""
         ...
 
     def read(self, key: str) -> str | None:
@@ -78,18 +76,18 @@ class RedisJournal:
         self._seconds = seconds
         self._prefix = prefix
 
-    def claim(self, key: str) -> str | None:
-        """Write :data:`BEGUN` if there is no note of that key, atomically; return the note that there is.
+    def claim(self, key: str, note: str) -> str | None:
+        """Write a note if there is none of that key, atomically; return the one that there is.
 
         Raises:
             ConnectError: Redis could not be asked.
         """
 
         def ask(client: Redis) -> str | None:
-            while not client.set(self._prefix + key, BEGUN, nx=True, ex=self._seconds):
-                note = self._read(client, key)
-                if note is not None:  # else it was removed between the two
-                    return note
+            while not client.set(self._prefix + key, note, nx=True, ex=self._seconds):
+                found = self._read(client, key)
+                if found is not None:  # else it was removed between the two
+                    return found
             return None
 
         return self._ask(ask)

@@ -34,18 +34,23 @@ class QueueRetry:
             ``"retry"``: a second copy, with the same Message-ID, is preferred to none. A function finds out after a
             lost answer, as for :class:`mailkit.RetryPolicy`; after a lost worker, and where it cannot tell, the job
             fails.
+        lost_after: Seconds after which a worker that has begun an attempt, and has noted no end of it, is taken for
+            lost: longer than a send can take. A queue may deliver a job again while its worker is still at it.
 
     Raises:
-        ConfigurationError: `attempts` is not positive, or `on_unknown` not known.
+        ConfigurationError: `attempts` is not positive, `lost_after` negative, or `on_unknown` not known.
     """
 
     attempts: int = 10
     wait: FullJitter = field(default=FullJitter(transient=(15.0, 3600.0), throttled=(60.0, 3600.0)), repr=False)
     on_unknown: Literal["raise", "retry"] | FindsOut = "raise"
+    lost_after: float = 600.0
 
     def __attrs_post_init__(self) -> None:
         if self.attempts < 1:
             raise ConfigurationError("a job has at least one attempt: attempts=1 never tries again")
+        if not 0 <= self.lost_after < float("inf"):
+            raise ConfigurationError(f"lost_after={self.lost_after!r} is no number of seconds: use 600 or so")
         self.in_process()  # which checks on_unknown
 
     @property
