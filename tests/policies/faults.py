@@ -121,9 +121,7 @@ def _smtp_rows_before() -> Iterable[Row]:
     utf8 = {"from_": "ådå@example.com"}
     yield _smtp("SMTPUTF8: needed, and not offered", server={"without": ("SMTPUTF8",)}, message=utf8)
     yield _smtp("MAIL: a reply that cannot be parsed", ("MAIL", Garbage()), server=_PLAIN)
-    yield _smtp(
-        "MAIL: no reply in time", ("MAIL", Stall()), server=_PLAIN, client={"timeouts": Timeouts(command=_SOON)}
-    )
+    yield _smtp("MAIL: no reply in time", ("MAIL", Stall()), server=_PLAIN, client=_IMPATIENT)
     yield _smtp("MAIL 451", ("MAIL", "451 4.3.0 later"))
     yield _smtp("MAIL 550", ("MAIL", "550 5.7.1 no"))
     yield _smtp("RCPT: one of two 550", ("RCPT", "550 5.1.1 no such user", eve))

@@ -114,8 +114,8 @@ class Observed:
         return f"{both}<br>{attempts}<br>copies {held}"
 
 
-def observe(row: Row, side: Side, column: str) -> Observed:
-    """Play a row with a policy and return what was seen."""
+def observe(row: Row, side: Side, column: str, *, in_stream: bool = False) -> Observed:
+    """Play a row with a policy and return what was seen; in a stream of that one message if asked to."""
     has_second, retry = POLICIES[column]
     play = _SMTPPlay if side == "smtp" else _HTTPPlay
     with ExitStack() as stack:
@@ -129,7 +129,7 @@ def observe(row: Row, side: Side, column: str) -> Observed:
             if row.fault.is_second:
                 _sent(post, evolve(row, message={}), is_smtp=True)
                 first.let_go()
-            told, attempts = _sent(post, row, is_smtp=side == "smtp")
+            told, attempts = _sent_in_stream(post, row) if in_stream else _sent(post, row, is_smtp=side == "smtp")
         finally:
             first.release()
             run_sync(post.close())
@@ -154,6 +154,25 @@ def _sent(post: Post, row: Row, *, is_smtp: bool) -> tuple[tuple[str, ...], int]
             ended = run_sync(post.send(_message(1, row)))
     except MailkitError as error:
         ended = error
+    return _told(ended)
+
+
+def _sent_in_stream(post: Post, row: Row) -> tuple[tuple[str, ...], int]:
+    """Send the row's message as the only one of a stream."""
+    if row.in_batch:
+        return _sent_in_batch(post, row)
+
+    async def letters() -> Any:
+        yield _message(1, row)
+
+    async def go() -> Any:
+        return [outcome async for outcome in post.send_many(letters(), 1, None, None)]
+
+    (outcome,) = run_sync(go())
+    return _told(outcome.receipt or outcome.error)
+
+
+def _told(ended: Receipt | MailkitError) -> tuple[tuple[str, ...], int]:
     if isinstance(ended, Receipt | DeliveryError):
         told = {result.address: result.status for result in ended.recipients}
         return tuple(told[address] for address in (BOB, EVE)), ended.attempts

@@ -60,6 +60,13 @@ def test_what_is_told_is_true_and_the_page_says_it(side: Side, row: Row, lines: 
     assert GENERATOR.line(row, cells) in lines[section : min(following, default=len(lines))]
 
 
+@pytest.mark.parametrize(("side", "row"), CASES)
+def test_what_is_told_in_a_stream_is_true(side: Side, row: Row) -> None:
+    """A stream, which sends what was certainly not taken once more by itself, sends nothing twice either."""
+    for column in ("retry", "both"):
+        observe(row, side, column, in_stream=True).check(at_most=1)
+
+
 def test_the_page_has_no_other_lines(lines: list[str]) -> None:
     """There is one line for each row, or for each group of rows that fare the same, and the text is the generator's."""
     rows = [{row.group or row.name for row in GENERATOR.rows_of(side)} for side in SIDES]
