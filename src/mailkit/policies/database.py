@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from mailkit.errors import ConfigurationError, DeliveryError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mailkit.errors import Cause
 
-__all__ = ["Database"]
+__all__ = ["Database", "Stored"]
 
 _BUSY: Final = 5.0
 """Seconds that somebody else's transaction is waited for; each takes a fraction of a millisecond."""
@@ -138,6 +138,30 @@ class Database:
             cause=cause,
             phase=self._phase,
         )
+
+
+class Stored:
+    """What is kept in a database: used in a ``with``, or closed by hand.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Close the file. It can be used afterwards: it opens again."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._database.path)!r})"
 
 
 def _close(idle: dict[int, deque[sqlite3.Connection]]) -> None:

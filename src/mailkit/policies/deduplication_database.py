@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
-from mailkit.policies.database import Database
+from mailkit.policies.database import Database, Stored
 from mailkit.policies.deduplication_store import Entry, Found, claimed, judge
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS deliveries_by_end ON deliveries (until);
 _MINE: Final = "key = ? AND recipient = ? AND owner = ?"
 
 
-class SQLiteDeduplicationStore:
+class SQLiteDeduplicationStore(Stored):
     """Remembers in a SQLite file on a local disk, for all processes that open it, and for those that come after them.
 
     It holds digests alone: no addresses, keys or contents. What a process that crashed was sending is in doubt: it is
@@ -64,7 +64,7 @@ class SQLiteDeduplicationStore:
     blocks = True
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
-        self._database = Database(path, _SCHEMA, phase="duplicate")
+        super().__init__(Database(path, _SCHEMA, phase="duplicate"))
         self._clock = clock
 
     def claim(self, claim: Claim) -> Sequence[Found]:
@@ -114,19 +114,6 @@ class SQLiteDeduplicationStore:
         with self._database.reading() as connection:
             (count,) = connection.execute("SELECT count(DISTINCT key) FROM deliveries").fetchone()
         return int(count)
-
-    def close(self) -> None:
-        """Close the file. The store can be used afterwards: it opens the file again."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"SQLiteDeduplicationStore({str(self._database.path)!r})"
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from mailkit.policies.database import Database
+from mailkit.policies.database import Database, Stored
 from mailkit.policies.entries import address_key, domain_key, entry_key
 from mailkit.policies.suppression_list import DEFAULT_REASON, reason_in, rows_of
 
@@ -20,7 +20,7 @@ _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS suppressed (entry TEXT PRIMARY KEY,
 _AT_ONCE: Final = 500  # SQLite's oldest bound on the parameters of one statement is 999
 
 
-class SQLiteSuppressionList:
+class SQLiteSuppressionList(Stored):
     """A suppression list in a SQLite file on a local disk.
 
     Example:
@@ -42,7 +42,7 @@ class SQLiteSuppressionList:
     blocks = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._database = Database(path, _SCHEMA, phase="suppressed")
+        super().__init__(Database(path, _SCHEMA, phase="suppressed"))
 
     def reasons(self, addresses: Sequence[Address]) -> Sequence[str | None]:
         """Return why each address is suppressed, or None where it is not.
@@ -106,16 +106,3 @@ class SQLiteSuppressionList:
         with self._database.reading() as connection:
             (count,) = connection.execute("SELECT count(*) FROM suppressed").fetchone()
         return int(count)
-
-    def close(self) -> None:
-        """Close the file. The list can be used afterwards: it opens the file again."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"SQLiteSuppressionList({str(self._database.path)!r})"
