@@ -23,7 +23,7 @@ BOB: Final = "bob@example.org"
 EVE: Final = "eve@example.net"
 BIG: Final[Mapping[str, Any]] = {"text": "0123456789abcdef\r\n" * 400_000}
 """More than all socket buffers between client and server hold."""
-_SOON: Final = 0.1
+_SOON: Final = 0.2
 """Seconds: the timeout of whoever waits for a server that says nothing."""
 _ANY: Final[Mapping[str, Any]] = {}
 _TAKEN: Final = ((", taken", True), (", not taken", False))
@@ -208,7 +208,7 @@ def _http_rows() -> Iterable[Row]:
     for taken, takes in _TAKEN:
         yield _http(f"written, then closed{taken}", Answer(raw=b""), takes=takes)
         yield _http(f"written, then half a status line{taken}", Answer(raw=b"HTTP/1.1 2"), takes=takes)
-    yield _http("written, then no answer in time, taken", is_stalled=True, takes=True, client={"timeout": 3 * _SOON})
+    yield _http("written, then no answer in time, taken", is_stalled=True, takes=True, client={"timeout": 2 * _SOON})
     yield _http("on a reused connection: closed without a byte, taken", Answer(raw=b""), takes=True, is_second=True)
     yield from _statuses(", no JSON", 200, 201, 202, takes=True)
     yield _http("200, no id", Answer(200, {}), takes=True)
