@@ -27,6 +27,9 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The classifiers say what is supported; the Python that runs nox is there, so something is always tested.
 PYTHONS = sorted({*nox.project.python_versions(PYPROJECT), RUNNING}, key=lambda v: tuple(map(int, v.split("."))))
 
+# The built wheel is tested on the newest that is found, and the tree on the others: each Python runs the suite once.
+NEWEST = [version for version in PYTHONS if version == RUNNING or shutil.which(f"python{version}")][-1]
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
@@ -38,7 +41,7 @@ nox.options.sessions = [
     "lint",
     "layers",
     "typing",
-    "tests",
+    *[f"tests-{version}" for version in PYTHONS if version == RUNNING or version != NEWEST],
     "build",
     "docs",
     "demo",
@@ -217,7 +220,7 @@ def demo(session: nox.Session) -> None:
     session.run("mailkit", "demo")
 
 
-@nox.session
+@nox.session(python=NEWEST)
 def build(session: nox.Session) -> None:
     """Build sdist and wheel; test the installed wheel, not the tree, with the oldest dependencies that it promises."""
     tools = nox.project.dependency_groups(PYPROJECT, "build", "test")
