@@ -289,10 +289,12 @@ def test_a_ledger_that_cannot_be_written_ends_the_run(
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_an_interrupted_run_says_what_it_knows(
+def test_a_run_that_is_asked_to_end_answers_for_what_it_has_begun(
     name: str, status: int, server: SMTPServer, send: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the message in hand was answered is written down; the rest is sent when the run is taken up again."""
+    """Nothing new is begun, nobody is in doubt, and the rest is sent when the run is taken up again."""
+    send.write("email\n" + "".join(f"user{n}@example.org\n" for n in range(300)))
+    words = ("--from", "host@example.com", "--text", "Hi")
     note, seen = module.Mailing._note, []
 
     def interrupt(self: Any, outcome: Any) -> None:
@@ -301,17 +303,17 @@ def test_an_interrupted_run_says_what_it_knows(
             seen.append(outcome)
             signal.raise_signal(getattr(signal, name))
 
-    handler = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(getattr(signal, name))
     with monkeypatch.context() as patched:
         patched.setattr(module.Mailing, "_note", interrupt)
-        assert send.text()[0] == status
-    assert signal.getsignal(signal.SIGTERM) is handler
+        ended, report = send(*words)
+    assert signal.getsignal(getattr(signal, name)) is handler
+    assert (ended, report["is_complete"], report["in_doubt"], report["failed"]) == (status, False, [], [])
+    assert 1 <= report["done"]["accepted"] < 300
     assert send.err == "mailkit: interrupted\n"
-    report = send("--resume")[1]
+    assert send(*words, "--resume")[1]["already"] == report["done"]
     assert set(_copies(server).values()) == {1}
-    assert set(_copies(server)) | {each["address"] for each in report["in_doubt"]} == {
-        "bob@example.org", "eve@example.net", "ada@example.com",
-    }  # fmt: skip
+    assert len(_copies(server)) == 300
 
 
 def test_several_connections_may_be_used(server: SMTPServer, send: Mailing) -> None:

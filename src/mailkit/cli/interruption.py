@@ -1,19 +1,28 @@
-"""Signals that end a run: they interrupt it as Ctrl-C does, so that it can still say what it has done."""
+"""Signals that end a run: the first one asks for an end at the next good moment, the second one means now.
+
+A signal that raises wherever the program happens to be would leave messages of which nobody can say what became. So the
+first one only makes a note; what is under way is answered, and nothing new is begun.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Terminated", "terminable"]
+__all__ = ["StopRequest", "Terminated", "stoppable"]
+
+_PATIENCE: Final = (
+    b"mailkit: stopping: waiting for what is under way. Interrupt again to stop at once: then that is in doubt\n"
+)
 
 
 class Terminated(BaseException):
-    """The process was asked to end (SIGTERM, SIGHUP): like KeyboardInterrupt, it is nobody's error.
+    """The process was asked to end: like KeyboardInterrupt, it is nobody's error.
 
     Args:
         number: The signal.
@@ -24,19 +33,51 @@ class Terminated(BaseException):
         self.number = number
 
 
+class StopRequest:
+    """Whether somebody wants the run to end, and by which signal.
+
+    Example:
+        >>> StopRequest().number is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def receive(self, number: int, frame: object = None) -> None:
+        """Take note of a signal.
+
+        Raises:
+            Terminated: It is the second one.
+        """
+        del frame  # signal handlers are given it
+        if self.number is not None:
+            raise Terminated(number)
+        self.number = number
+        with suppress(OSError):
+            os.write(2, _PATIENCE)  # not print, which may be what was interrupted
+
+    def check(self) -> None:
+        """End the run, now that it is a good moment.
+
+        Raises:
+            Terminated: A signal has come.
+        """
+        if self.number is not None:
+            raise Terminated(self.number)
+
+
 @contextmanager
-def terminable() -> Generator[None, None, None]:
-    """Let SIGTERM and SIGHUP interrupt this block as Ctrl-C does, so that it can still say what it has done."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise Terminated(number)
-
-    before: dict[signal.Signals, Any] = {}
+def stoppable() -> Generator[StopRequest, None, None]:
+    """Let SIGINT, SIGTERM and SIGHUP be requests for the length of this block."""
+    request = StopRequest()
+    before: dict[int, Any] = {}
     with suppress(ValueError):  # only the main thread may handle signals
-        for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:  # Windows has no SIGHUP
-            before[number] = signal.signal(number, end)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            if (number := getattr(signal, name, None)) is not None:
+                before[number] = signal.signal(number, request.receive)
     try:
-        yield
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from mailkit.cli.composition import Composition
+    from mailkit.cli.interruption import StopRequest
     from mailkit.cli.ledger import Case, CaseStatus, Ledger
     from mailkit.mailer import Mailer
     from mailkit.message import Message
@@ -52,13 +53,23 @@ class Mailing:
         recipients: Who gets it.
         ledger: What became of them, in earlier runs and in this one.
         choices: What the command line chose.
+        stop: Whether somebody wants it to end.
     """
 
-    def __init__(self, composition: Composition, recipients: Recipients, ledger: Ledger, choices: Choices) -> None:
+    def __init__(
+        self,
+        composition: Composition,
+        recipients: Recipients,
+        ledger: Ledger,
+        *,
+        choices: Choices,
+        stop: StopRequest,
+    ) -> None:
         self._composition = composition
         self._recipients = recipients
         self.ledger = ledger
         self._choices = choices
+        self._stop = stop
         self._pending: dict[str, Recipient] = {}
         self._unreached = 0
         self.done: Counter[CaseStatus] = Counter()
@@ -88,20 +99,25 @@ class Mailing:
         Raises:
             MailkitError: The rest would fare no better: the settings are wrong, nobody can be reached, or the ledger
                 cannot be written.
+            Terminated: Somebody wanted it to end. At the second signal, what was under way is in doubt: an exception
+                that comes from outside, in the middle of anything, leaves nothing to rely on but the ledger.
         """
         outcomes = mailer.send_many(self._messages(), connections=self._choices.connections)
-        try:
-            for outcome in outcomes:
-                self._note(outcome)
-                on_progress(self.done.total(), self.done.total() - self.done["accepted"])
+        for outcome in outcomes:
+            self._note(outcome)
+            on_progress(self.done.total(), self.done.total() - self.done["accepted"])
+            try:
                 self._go_on_after(outcome.error)
-        except BaseException as interruption:
-            self._note_interrupted(outcomes, interruption)
-            raise
+            except MailkitError as error:
+                self._break_off(outcomes, error)
+                raise
+        self._stop.check()
 
     def _messages(self) -> Iterator[Message]:
         seen: set[str] = set()
         for row in self._recipients:
+            if self._stop.number is not None:
+                return
             if isinstance(row, InvalidRow):
                 self.invalid.append(row)
                 continue
@@ -157,11 +173,11 @@ class Mailing:
         if error.cause in {"configuration", "security"} or self._unreached >= HOPELESS_AFTER:
             raise error
 
-    def _note_interrupted(self, outcomes: Generator[Outcome, None, None], interruption: BaseException) -> None:
-        """Write down what an interruption leaves of the messages that are under way."""
-        with contextlib.suppress(type(interruption)):
-            outcomes.throw(interruption)  # where it came from there, it has ended already, and this does nothing
-        left: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
+    def _break_off(self, outcomes: Generator[Outcome, None, None], error: MailkitError) -> None:
+        """Leave what is not written yet unsent, and write down what is left of the rest."""
+        with contextlib.suppress(MailkitError):
+            outcomes.throw(error)
+        left: tuple[Outcome, ...] = getattr(error, "outcomes", ())
         for outcome in left:
             if outcome.message.message_id in self._pending:
                 self._note(outcome)

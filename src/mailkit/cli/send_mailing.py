@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.cli.credentials import chosen_url
 from mailkit.cli.display import printable, progress, show_rows
-from mailkit.cli.interruption import terminable
+from mailkit.cli.interruption import stoppable
 from mailkit.cli.json_output import as_json
 from mailkit.cli.ledger import Ledger
 from mailkit.cli.mailing import Choices, Mailing, check_fingerprint
@@ -45,7 +45,7 @@ def send_mailing(parsed: argparse.Namespace, composition: Composition) -> int:
     if parsed.dry_run:
         return _rehearse(parsed, composition, recipients)
     fingerprint = composition.fingerprint()
-    with Mailer(chosen_url(parsed)) as mailer, _ledger(parsed, fingerprint) as ledger, terminable():
+    with Mailer(chosen_url(parsed)) as mailer, _ledger(parsed, fingerprint) as ledger, stoppable() as stop:
         if not parsed.allow_changes:
             check_fingerprint(ledger, fingerprint)
         total = ledger.survey(recipients)
@@ -55,7 +55,7 @@ def send_mailing(parsed: argparse.Namespace, composition: Composition) -> int:
             retry_unknown=parsed.retry_unknown,
             allow_duplicates=parsed.allow_duplicates,
         )
-        mailing = Mailing(composition, recipients, ledger, choices)
+        mailing = Mailing(composition, recipients, ledger, choices=choices, stop=stop)
         return _send(mailing, mailer, total, _show_json if parsed.json else _show)
 
 
