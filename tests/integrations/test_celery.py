@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
-from celery.signals import before_task_publish, worker_process_shutdown
+from celery.signals import before_task_publish, setup_logging, worker_process_shutdown
 from tests.integrations.notebook import Notebook
 
 from mailkit import (
@@ -35,7 +35,7 @@ AT_ONCE = QueueRetry(wait=FullJitter(transient=(0.001, 0.001), throttled=(0.001,
 def application() -> Celery:
     """Return an application with everything in memory."""
     app = Celery("shop", broker="memory://", backend="cache+memory://")
-    app.conf.update(worker_hijack_root_logger=False, broker_transport_options={"polling_interval": 0.01})
+    app.conf.update(worker_redirect_stdouts=False, broker_transport_options={"polling_interval": 0.01})
     return app
 
 
@@ -50,14 +50,20 @@ def queue(app: Celery, transport: FakeTransport, **options: Any) -> MailQueue:
     return MailQueue(app, mailers={"default": transport}, journal=Notebook(), retry=AT_ONCE, **options)
 
 
+def _leave_logging_alone(**_: Any) -> None:
+    """Stand where an application sets logging up, so that Celery does not."""
+
+
 @pytest.fixture(scope="module")
 def working() -> Iterator[tuple[MailQueue, FakeTransport]]:
     """A queue with a worker in a thread, which takes seconds to stop, and what it sends through."""
     fake = FakeTransport()
     app = application()
     mail = queue(app, fake, defaults=Message(from_="shop@example.com"))
+    setup_logging.connect(_leave_logging_alone)
     with start_worker(app, pool="solo", perform_ping_check=False):
         yield mail, fake
+    setup_logging.disconnect(_leave_logging_alone)
 
 
 @pytest.fixture
@@ -73,6 +79,7 @@ def fake(working: tuple[MailQueue, FakeTransport]) -> FakeTransport:
     return working[1]
 
 
+@pytest.mark.slow
 def test_a_worker_sends_what_was_enqueued(mail: MailQueue, fake: FakeTransport) -> None:
     """The result has the Message-ID; the author comes from the defaults."""
     result = mail.enqueue(HELLO.evolve(from_=None)).get(timeout=10)
@@ -82,6 +89,7 @@ def test_a_worker_sends_what_was_enqueued(mail: MailQueue, fake: FakeTransport) 
     assert str(sent.message.from_) == "shop@example.com"
 
 
+@pytest.mark.slow
 def test_a_worker_tries_again_for_those_who_are_left(mail: MailQueue, fake: FakeTransport) -> None:
     """Celery's own retry carries them; what everybody else got is not sent again."""
     fake.fail_next(TransientError("busy"), times=2, recipient="eve@example.net")
@@ -90,6 +98,7 @@ def test_a_worker_tries_again_for_those_who_are_left(mail: MailQueue, fake: Fake
     assert accepted == [["bob@example.org"], ["eve@example.net"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RejectedError("no such user"), OutcomeUnknownError("lost")])
 def test_a_refusal_and_a_doubt_fail_the_job(mail: MailQueue, fake: FakeTransport, error: MailkitError) -> None:
     """Whoever asks for the result gets mailkit's error, and nothing was tried twice."""
