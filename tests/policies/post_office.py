@@ -85,6 +85,8 @@ class PostOffice:
     closed: int = 0
     streams: int = 0
     """How many streams are open."""
+    streamed: list[int] = field(factory=list[int])
+    """How many messages each stream had."""
     under_way: int = 0
     """How many deliveries are."""
     interrupt: Callable[[int], BaseException | None] = field(default=lambda _: None)
@@ -197,9 +199,12 @@ class PostOfficeChannel(Channel):
         del connections, window
         taken: deque[Message | Outcome] = deque()
         self._office.streams += 1
+        self._office.streamed.append(0)
+        number = len(self._office.streamed) - 1
         try:
             async for message in messages:
                 taken.append(message)
+                self._office.streamed[number] += 1
                 if len(taken) > self._office.lag:
                     outcome = await self._outcome(taken[0])
                     taken.popleft()

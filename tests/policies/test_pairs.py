@@ -450,6 +450,23 @@ def test_a_cancelled_delivery_says_what_it_leaves(scene: Scene) -> None:
     run_in(scene.colour, go)
 
 
+@every_nesting
+def test_a_stream_stays_a_stream(names: tuple[str, ...]) -> None:
+    """Where nothing goes wrong each office has its share as one stream, with its pipelining and its batches."""
+    scene = Scene(names, "asyncio")
+
+    async def go() -> None:
+        async with scene.opened() as channel:
+            outcomes = channel.send_many(each([keyed(number) for number in range(40)]))
+            assert [outcome.ok async for outcome in outcomes] == [True] * 40
+
+    run_in("asyncio", go)
+    assert sum(sum(office.streamed) for office in scene.offices) == 40
+    # A pace that is set outside leaves the waves inside no time to become long.
+    if not (scene.is_in("ratelimit") and scene.is_in("roundrobin", "weighted", "route")):
+        assert all(len(office.streamed) <= 1 for office in scene.offices)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [*SINGLES, *PAIRS], ids="-".join)
 def test_a_long_stream_is_not_kept_in_memory(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
