@@ -24,6 +24,9 @@ from mailkit.transport_url import TransportURL, seconds, switch, whole
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from mailkit import Envelope, Mailer, Message
 
 
@@ -71,6 +74,9 @@ def what_a_server_said(info: ServerInfo) -> None:
     assert_type((info.transport, info.host), tuple[str, str])
     assert_type((info.tls_version, info.tls_cipher, info.authenticated), tuple[str | None, str | None, str | None])
     assert_type((info.extensions, info.mechanisms), tuple[tuple[str, ...], tuple[str, ...]])
+    assert_type(info.timings, Mapping[str, float])
+    if info.certificate is not None:
+        assert_type((info.certificate.not_after, info.certificate.names), tuple[datetime, tuple[str, ...]])
 
 
 def local_transports_are_transports() -> list[Transport]:

@@ -78,6 +78,10 @@ def test_starttls_with_a_login(colour: Colour) -> None:
         assert "PLAIN" in info.mechanisms
         assert "PIPELINING" in info.extensions
         assert "STARTTLS" not in info.extensions
+        assert info.certificate is not None
+        assert info.certificate.names
+        assert list(info.timings) == ["connect", "greeting", "ehlo", "starttls", "auth"]
+        assert all(seconds >= 0 for seconds in info.timings.values())
         post.send()
         (record,) = server.connections
         assert record.verbs[:4] == ("EHLO", "STARTTLS", "EHLO", "AUTH")
