@@ -44,6 +44,11 @@ _CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
 
+def pytest_configure() -> None:
+    """Give Django its settings, without which the modules that work inside it cannot be imported."""
+    import tests.integrations.django_project  # noqa: F401
+
+
 def run(example: Example) -> None:
     """Run one block in its page's namespace, on an event loop if it awaits at the top level."""
     source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
