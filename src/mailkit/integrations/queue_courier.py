@@ -19,7 +19,8 @@ from mailkit.errors import ConfigurationError, ConnectError, DeliveryError, Mail
 from mailkit.integrations.queue_job import MailJob
 from mailkit.integrations.queue_journal import write_or_log
 from mailkit.integrations.queue_mailers import QueueMailers
-from mailkit.receipt import Receipt, RecipientResult, error_for_recipients
+from mailkit.integrations.queue_results import error_of, failure_of, has_reached, results_of, summary_of
+from mailkit.receipt import Receipt, RecipientResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,13 +142,13 @@ class Courier:
             raise
         except BaseException as interruption:
             delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
-            if isinstance(delivery, DeliveryError) and not _reached(delivery, job):
+            if isinstance(delivery, DeliveryError) and not has_reached(delivery, job):
                 self._forget(job)
             raise
         return self._settled(job, ended, is_all_or_nothing=post.channel().is_all_or_nothing)
 
     def _settled(self, job: MailJob, ended: Receipt | DeliveryError, *, is_all_or_nothing: bool) -> Done | Again:
-        results = _results(ended, job)
+        results = results_of(ended, job)
         left = self._left(job, ended, results)
         if is_all_or_nothing and any(each.address not in left and each.status != "accepted" for each in results):
             left = ()  # or some would get what is to be given to all or to nobody
@@ -164,9 +165,9 @@ class Courier:
             undecided = [each for each in results if each.address in left]
             seconds = self._pause(job, ended, undecided)
             self._note(job, {"ended": "again", "seconds": seconds, **rest.progress()})
-            return Again(rest, seconds, ended if isinstance(ended, DeliveryError) else _error(job, undecided))
+            return Again(rest, seconds, ended if isinstance(ended, DeliveryError) else error_of(job, undecided))
         if not rest.settled:
-            summary = _summary(job, ended)
+            summary = summary_of(job, ended)
             self._note(job, {"ended": "done", "summary": summary})
             return Done(summary)
         if any(each.status in {"accepted", "unknown"} for each in results):
@@ -176,7 +177,7 @@ class Courier:
         if isinstance(ended, DeliveryError) and not job.settled and not job.doubtful:
             ended.attempts = job.attempt
             raise ended
-        raise _failure(rest, attempts=job.attempt)
+        raise failure_of(rest, attempts=job.attempt)
 
     def _left(self, job: MailJob, ended: Receipt | DeliveryError, results: list[RecipientResult]) -> tuple[str, ...]:
         """Return who is to be tried again."""
@@ -211,12 +212,12 @@ class Courier:
             return Done(note["summary"])
         rest = evolve(job.after(note), attempt=job.attempt + 1)
         if note["ended"] == "failed":
-            raise _failure(rest, attempts=job.attempt)
+            raise failure_of(rest, attempts=job.attempt)
         journal = self._find_journal()
         if journal is not None and journal.read(_key(rest)) is not None:
-            return Done(_summary(job, None))  # the next attempt has come into the queue, and has begun
+            return Done(summary_of(job, None))  # the next attempt has come into the queue, and has begun
         return Again(
-            rest, note["seconds"], _error(job, [RecipientResult(each, status="deferred") for each in rest.left])
+            rest, note["seconds"], error_of(job, [RecipientResult(each, status="deferred") for each in rest.left])
         )
 
     def _doubt(self, job: MailJob) -> OutcomeUnknownError:
@@ -267,44 +268,3 @@ def _union(some: tuple[str, ...], others: tuple[str, ...] | list[str]) -> tuple[
 def _honours_keys(post: Post) -> bool:
     """Whether the other side itself sees to it that a message which comes twice is one."""
     return getattr(post.channel().transport, "idempotency_header", None) is not None
-
-
-def _results(ended: Receipt | DeliveryError, job: MailJob) -> list[RecipientResult]:
-    """Return what became of each recipient, those included whom nothing was said of: nobody is lost."""
-    named = {each.address: each for each in ended.recipients}
-    others: Status = ended.outcome if isinstance(ended, DeliveryError) else "unknown"
-    for address in job.left:
-        named.setdefault(address, RecipientResult(address, status=others))
-    return [named[address] for address in job.left]
-
-
-def _reached(delivery: DeliveryError, job: MailJob) -> bool:
-    return any(each.status in {"accepted", "unknown"} for each in _results(delivery, job))
-
-
-def _summary(job: MailJob, ended: Receipt | DeliveryError | None) -> dict[str, Any]:
-    receipt = ended if isinstance(ended, Receipt) else None
-    return {
-        "message_id": job.message.message_id,
-        "transport": None if receipt is None else receipt.transport,
-        "provider_id": None if receipt is None else receipt.provider_id,
-        "attempts": job.attempt,
-    }
-
-
-def _failure(job: MailJob, *, attempts: int) -> DeliveryError:
-    """Return the error of a job of which nothing is left."""
-    # Whoever may have got an earlier copy is in doubt, whatever became of the later ones.
-    settled = [evolve(each, status="unknown") if each.address in job.doubtful else each for each in job.settled]
-    return _error(evolve(job, attempt=attempts), settled)
-
-
-def _error(job: MailJob, missed: list[RecipientResult]) -> DeliveryError:
-    recipients = len(job.message.to) + len(job.message.cc) + len(job.message.bcc)
-    return error_for_recipients(
-        missed,
-        f"{len(missed)} of {recipients} recipients were not accepted by attempt {job.attempt}",
-        transport=f"mailer {job.mailer!r}",
-        attempts=job.attempt,
-        message_id=job.message.message_id,
-    )
