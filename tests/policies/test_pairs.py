@@ -19,10 +19,12 @@ from tests.policies.post_office import FAILURES, PostOffice
 from mailkit import Envelope, Hooks, Message, RetryPolicy
 from mailkit.edge.base import run_sync
 from mailkit.errors import DeliveryError, MailkitError, MessageError
+from mailkit.policies import RateLimit, Retry
 from mailkit.post import Post
 from mailkit.providers import Postmark
 from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Capabilities, Transport, carrying_on
+from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -163,6 +165,31 @@ def test_what_a_nesting_is(names: tuple[str, ...]) -> None:
     assert places == sorted(places)
     assert "postmark://default" in shown
     assert "SECRET-TOKEN" not in f"{secret} {secret!r}"
+
+
+_URLS = {
+    "failover": "failover({} null://)",
+    "roundrobin": "roundrobin({} null://)",
+    "weighted": "weighted(2*{} 1*null://)",
+    "route": "route(example.net=null:// *={})",
+    "breaker": "breaker({})",
+}
+
+
+@pytest.mark.parametrize("inner", _URLS)
+@pytest.mark.parametrize("outer", _URLS)
+def test_a_nesting_can_be_written_as_a_url(outer: str, inner: str) -> None:
+    """It is read back from what it is called; a rate and retries may be added to it, outside and inside."""
+    url = _URLS[outer].format(_URLS[inner].format("memory://"))
+    assert str(transport_from_url(url)) == url
+    with_both = _URLS[outer].format(_URLS[inner].format("memory://?retries=5") + "?rate=10/s") + "?rate=5/s&retries=4"
+    transport = transport_from_url(with_both)
+    assert isinstance(transport, Retry)
+    assert transport.policy.attempts == 5
+    assert isinstance(transport.transport, RateLimit)
+    assert str(transport).count("retry(") == str(transport).count("ratelimit(") == 2
+    receipt = run_sync(transport.open(simulated("blocking")).send(message := keyed(1), Envelope.from_message(message)))
+    assert receipt.transport == "memory://"
 
 
 @every_nesting
