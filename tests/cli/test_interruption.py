@@ -39,3 +39,15 @@ def test_elsewhere_than_in_the_main_thread_signals_stay_as_they_are() -> None:
     thread.join(10)
     assert seen[0].number is None
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    """A run under nohup survives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable() as request:
+            signal.raise_signal(signal.SIGHUP)
+        assert request.number is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -106,7 +106,7 @@ def test_a_run_that_is_killed_is_taken_up_again(
 def test_a_run_that_is_asked_to_end_leaves_nobody_in_doubt(server: SMTPServer, tmp_path: Path) -> None:
     """It waits for the answers that are outstanding; the next run sends to the others."""
     mailing = Mailing(tmp_path, server, 400)
-    server.script("DOT", Stall(), skip=40)
+    server.script("DOT", Stall(seconds=1.0), skip=40)  # by itself, if it begins after the release below
     process = mailing.start()
     server.wait_for(40, timeout=30)
     process.send_signal(signal.SIGTERM)

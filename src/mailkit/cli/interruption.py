@@ -74,7 +74,9 @@ def stoppable() -> Generator[StopRequest, None, None]:
     before: dict[int, Any] = {}
     with suppress(ValueError):  # only the main thread may handle signals
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-            if (number := getattr(signal, name, None)) is not None:
+            number = getattr(signal, name, None)
+            # What nohup, or a shell in the background, has told this process to ignore stays ignored.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, request.receive)
     try:
         yield request

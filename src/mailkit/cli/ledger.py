@@ -45,6 +45,7 @@ SYNC_EVERY: Final = 1.0  # seconds between two syncs of outcomes
 
 _VERSION: Final = 1
 _STATUSES: Final = frozenset(get_args(CaseStatus))
+_APPENDING: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -106,7 +107,7 @@ class Ledger:
             ConfigurationError: There is one of that name, or it cannot be made.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, _APPENDING | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise ConfigurationError(
                 f"{path} is there already: take that run up again with --resume, or name another file with --ledger"
@@ -127,7 +128,7 @@ class Ledger:
             ConfigurationError: There is none, somebody else uses it now, or it is no ledger.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+            descriptor = os.open(path, _APPENDING)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot open the ledger {path}: {error.strerror}; name it with --ledger, or begin without --resume"
