@@ -47,9 +47,11 @@ The columns are
 - **retry**: what a mailer does by default, `RetryPolicy()`;
 - **failover**: `Failover(first, second)` and `retry=RetryPolicy.none()`;
 - **both**: `Failover(first, second)` and `RetryPolicy()`;
+- **both, retries inside**: `Failover(Retry(first), Retry(second))`, which can try a doubt again where the same vendor
+  honours the key;
 - **retry, `on_unknown="retry"`**: `RetryPolicy(on_unknown="retry")`, which asks for a second copy rather than none.
 
-In the first four columns no recipient has two copies, who was told "accepted" has one, and who was told anything but
+In all columns but the last no recipient has two copies, who was told "accepted" has one, and who was told anything but
 "unknown" and "accepted" has none. The last column is the only one with two copies: that is what it asks for. "Taken"
 and "not taken" tell what the server did with a message before the answer was lost; the sender cannot know.
 """

@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 from tests.http_server import Answer, HTTPServer
 from tests.policies.faults import BIG, BOB, EVE, Fault
 
-from mailkit import Envelope, Failover, Hooks, Message, Receipt, RetryPolicy
+from mailkit import Envelope, Failover, Hooks, Message, Receipt, Retry, RetryPolicy
 from mailkit.edge.base import run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.errors import DeliveryError, MailkitError, UnsupportedFeatureError
@@ -48,14 +48,42 @@ SIDES: Final[dict[Side, str]] = {
 }
 """What is sent through."""
 
-POLICIES: Final[dict[str, tuple[bool, RetryPolicy]]] = {
-    "no policy": (False, RetryPolicy.none()),
-    "retry": (False, RetryPolicy()),
-    "failover": (True, RetryPolicy.none()),
-    "both": (True, RetryPolicy()),
-    'retry, `on_unknown="retry"`': (False, RetryPolicy(on_unknown="retry")),
+
+@frozen
+class Policies:
+    """What there is between the sender and the servers.
+
+    Args:
+        retry: What is tried again.
+        has_second: Whether there is a second server.
+        is_inside: Whether each server has retries of its own, inside of the failover.
+    """
+
+    retry: RetryPolicy
+    has_second: bool = False
+    is_inside: bool = False
+
+    def wrap(self, first: Transport, second: Transport) -> Transport:
+        """Return what the mailer sends through."""
+        if self.is_inside:
+            first, second = Retry(first, self.retry), Retry(second, self.retry)
+        return Failover(first, second) if self.has_second else first
+
+    @property
+    def outside(self) -> RetryPolicy:
+        """The mailer's own retries."""
+        return RetryPolicy.none() if self.is_inside else self.retry
+
+
+POLICIES: Final[dict[str, Policies]] = {
+    "no policy": Policies(RetryPolicy.none()),
+    "retry": Policies(RetryPolicy()),
+    "failover": Policies(RetryPolicy.none(), has_second=True),
+    "both": Policies(RetryPolicy(), has_second=True),
+    "both, retries inside": Policies(RetryPolicy(), has_second=True, is_inside=True),
+    'retry, `on_unknown="retry"`': Policies(RetryPolicy(on_unknown="retry")),
 }
-"""By column: whether there is a second server, and what is tried again."""
+"""By column."""
 
 _TLS: Final = make_certificate("valid", "localhost", "127.0.0.1")
 
@@ -116,15 +144,13 @@ class Observed:
 
 def observe(row: Row, side: Side, column: str, *, in_stream: bool = False) -> Observed:
     """Play a row with a policy and return what was seen; in a stream of that one message if asked to."""
-    has_second, retry = POLICIES[column]
+    policies = POLICIES[column]
     play = _SMTPPlay if side == "smtp" else _HTTPPlay
     with ExitStack() as stack:
         first, second = (stack.enter_context(play.server(each, side)) for each in (row.fault, Fault(takes=True)))
         stack.enter_context(_names(row.fault))
-        transport: Transport = first.transport()
-        if has_second:
-            transport = Failover(transport, second.transport())
-        post = Post(transport, _Skipping(), retry, defaults=None, hooks=Hooks(log="off"))
+        transport = policies.wrap(first.transport(), second.transport())
+        post = Post(transport, _Skipping(), policies.outside, defaults=None, hooks=Hooks(log="off"))
         try:
             if row.fault.is_second:
                 _sent(post, evolve(row, message={}), is_smtp=True)
