@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
@@ -8,8 +9,10 @@ import pytest
 from mailkit.cli.interruption import StopRequest, Terminated, stoppable
 
 
-def test_the_first_signal_is_a_request_and_the_second_one_an_end(capfd: pytest.CaptureFixture[str]) -> None:
-    """The first says so, and raises where the program asks for it; afterwards signals do what they did."""
+def test_the_first_signal_is_a_request_and_the_second_one_an_end(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first says so, and raises where the program asks for it; the second one does not wait for anything."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with stoppable() as request:
         request.check()
@@ -19,9 +22,11 @@ def test_the_first_signal_is_a_request_and_the_second_one_an_end(capfd: pytest.C
         with pytest.raises(Terminated) as caught:
             request.check()
         assert caught.value.number == signal.SIGINT
-        with pytest.raises(Terminated) as caught:
-            signal.raise_signal(signal.SIGTERM)
-        assert caught.value.number == signal.SIGTERM
+        ends: list[int] = []
+        monkeypatch.setattr(os, "_exit", ends.append)
+        signal.raise_signal(signal.SIGTERM)
+        assert ends == [128 + signal.SIGTERM]
+        assert "mailkit: stopped: the same command and --resume go on\n" in capfd.readouterr().err
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 

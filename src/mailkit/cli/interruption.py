@@ -1,7 +1,8 @@
 """Signals that end a run: the first one asks for an end at the next good moment, the second one means now.
 
 A signal that raises wherever the program happens to be would leave messages of which nobody can say what became. So the
-first one only makes a note; what is under way is answered, and nothing new is begun.
+first one only makes a note; what is under way is answered, and nothing new is begun. The second one ends the process at
+once: an exception might be swallowed where it happens to be raised, and the ledger is made to be left at any moment.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ __all__ = ["StopRequest", "Terminated", "stoppable"]
 _PATIENCE: Final = (
     b"mailkit: stopping: waiting for what is under way. Interrupt again to stop at once: then that is in doubt\n"
 )
+_STOPPED: Final = b"mailkit: stopped: the same command and --resume go on\n"
+_SHOW_CURSOR: Final = b"\x1b[?25h\n"  # a progress bar has hidden it
 
 
 class Terminated(BaseException):
@@ -45,14 +48,12 @@ class StopRequest:
         self.number: int | None = None
 
     def receive(self, number: int, frame: object = None) -> None:
-        """Take note of a signal.
-
-        Raises:
-            Terminated: It is the second one.
-        """
+        """Take note of a signal; end the process if it is the second one."""
         del frame  # signal handlers are given it
         if self.number is not None:
-            raise Terminated(number)
+            with suppress(OSError):
+                os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _STOPPED)
+            os._exit(128 + number)
         self.number = number
         with suppress(OSError):
             os.write(2, _PATIENCE)  # not print, which may be what was interrupted

@@ -99,8 +99,7 @@ class Mailing:
         Raises:
             MailkitError: The rest would fare no better: the settings are wrong, nobody can be reached, or the ledger
                 cannot be written.
-            Terminated: Somebody wanted it to end. At the second signal, what was under way is in doubt: an exception
-                that comes from outside, in the middle of anything, leaves nothing to rely on but the ledger.
+            Terminated: Somebody wanted it to end; what was under way has its answer.
         """
         outcomes = mailer.send_many(self._messages(), connections=self._choices.connections)
         for outcome in outcomes:
