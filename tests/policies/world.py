@@ -12,6 +12,8 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tests.policies.letters import Interrupted
+
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.errors import DeliveryTimeout
 
@@ -32,13 +34,14 @@ class _Task:
         coroutine: What runs.
     """
 
-    __slots__ = ("coroutine", "error", "is_done", "result", "turn", "waiters")
+    __slots__ = ("coroutine", "error", "interruption", "is_done", "result", "turn", "waiters")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
         self.is_done = False
         self.result: Any = None
         self.error: BaseException | None = None
+        self.interruption: BaseException | None = None  # what is raised where it waits
         self.waiters: list[_Task] = []
         self.turn = -1  # the number of its entry in the schedule; another entry of it is void
 
@@ -60,6 +63,11 @@ class World:
         self.time = 1000.0
         self.random = Random(seed)
         self.running: _Task | None = None
+        self.interrupts_at: int | None = None
+        """At which step, of all that are taken, the main task is interrupted where it waits."""
+        self.steps = 0
+        """How many steps there have been since it began."""
+        self._main: _Task | None = None
         self._schedule: list[tuple[float, int, _Task]] = []
         self._numbers = count()
 
@@ -76,7 +84,8 @@ class World:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run until a coroutine ends, and everything beside it meanwhile."""
-        main = self.spawn(coroutine)
+        main = self._main = self.spawn(coroutine)
+        self.steps = 0
         while not main.is_done:
             self._step()
         if main.error is not None:
@@ -95,8 +104,14 @@ class World:
         if task.is_done or number != task.turn:
             return
         self.time, self.running = time, task
+        self.steps += 1
+        if self.steps == self.interrupts_at and self._main is not None:
+            self._main.interruption = Interrupted()
+            if task is not self._main:
+                self.wake(self._main)
+        interruption, task.interruption = task.interruption, None
         try:
-            awaited = task.coroutine.send(None)
+            awaited = task.coroutine.send(None) if interruption is None else task.coroutine.throw(interruption)
         except StopIteration as stop:
             self._end(task, stop.value, None)
         except BaseException as error:  # noqa: BLE001 - raised where the task is waited for
@@ -137,15 +152,26 @@ class WorldEdge(BlockingEdge):
         await _wait(self.world.time + max(0.0, seconds))
 
     async def run_all(self, jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
-        """Run the jobs beside each other; like threads, they cannot be cancelled."""
+        """Run the jobs beside each other; who is interrupted while he waits for them interrupts them."""
         tasks = [self.world.spawn(job()) for job in jobs]
-        for task in tasks:
-            while not task.is_done:
-                await _wait(task)
+        try:
+            await self._all_done(tasks)
+        except BaseException:
+            for task in tasks:
+                if not task.is_done:
+                    task.interruption = Interrupted()
+                    self.world.wake(task)
+            await self._all_done(tasks)
+            raise
         for task in tasks:
             if task.error is not None:
                 raise task.error
         return [task.result for task in tasks]
+
+    async def _all_done(self, tasks: Sequence[_Task]) -> None:
+        for task in tasks:
+            while not task.is_done:
+                await _wait(task)
 
     def lock(self) -> Lock:
         """Return a new lock."""
@@ -171,7 +197,14 @@ class _Slots:
         if deadline <= self._world.time:
             raise DeliveryTimeout("no slot became free in time")
         self._queue.append(task)
-        await _wait(deadline)
+        try:
+            await _wait(deadline)
+        except BaseException:
+            if task in self._queue:
+                self._queue.remove(task)
+            else:
+                self.release()  # it had been handed on
+            raise
         if task in self._queue:  # nobody woke it up: it is too late
             self._queue.remove(task)
             raise DeliveryTimeout("no slot became free in time")
