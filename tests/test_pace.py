@@ -196,3 +196,26 @@ def test_no_stretch_of_time_sees_more_than_rate_and_burst(
     for index, first in enumerate(turns):
         for number, last in enumerate(turns[index:], 1):
             assert number <= (last - first) * messages + burst + 1e-6
+
+
+def test_a_turn_that_was_missed_counts_from_when_it_is_used() -> None:
+    """Two a second: who begins a second late is not followed by the next at once, however long he was kept."""
+    edge = Simulated()
+    rate = Pace(edge, messages=2)
+    assert run_sync(rate.reserve(1)) == 1000
+    second = run_sync(rate.reserve(1))
+    edge.time = 1003.0  # it took that long to have the first one answered
+    run_sync(rate.keep(second, 1))
+    assert (edge.time, edge.naps) == (1003.0, [])
+    assert run_sync(rate.reserve(1)) == 1003.5
+
+
+def test_a_turn_that_is_yet_to_come_is_waited_for() -> None:
+    """Nothing is counted twice where there was time."""
+    edge = Simulated()
+    rate = Pace(edge, messages=2)
+    run_sync(rate.reserve(1))
+    second = run_sync(rate.reserve(1))
+    run_sync(rate.keep(second, 1))
+    assert (edge.time, edge.naps) == (1000.5, [0.5])
+    assert run_sync(rate.reserve(1)) == 1001.0

@@ -78,8 +78,7 @@ class Pace:
         """
         if not self.bounds:
             return self._edge.now()
-        # A lock that another thread of the parent held at a fork would never be released here.
-        queue = self._queues.setdefault(os.getpid(), _Queue(self._edge.lock()))
+        queue = self._queue()
         async with queue.lock:
             now = self._edge.now()
             turn = max(now, max(queue.empty) - self._ahead)
@@ -118,13 +117,37 @@ class Pace:
         pause = turn - self._edge.now()
         if pause > 0:
             await (drain() if pause >= LONG_PAUSE else push())
+            await self.keep(turn, recipients)
+
+    async def keep(self, turn: float, recipients: int, octets: int = 0) -> None:
+        """Wait for a turn that was taken and then not waited for at once.
+
+        If it has passed meanwhile, the message begins now, and its costs count from now on: whoever comes next would
+        else begin at the same time, to make up for it.
+
+        Args:
+            turn: When it is.
+            recipients: How many recipients the message has.
+            octets: How long it is.
+        """
+        if self._edge.now() <= turn:
             await self.wait_until(turn)
+            return
+        queue = self._queue()
+        async with queue.lock:
+            now = self._edge.now()
+            costs = zip(queue.empty, (1, recipients, octets), self._seconds, strict=True)
+            queue.empty = [max(empty, now + count * seconds) for empty, count, seconds in costs]
 
     async def wait_until(self, turn: float) -> None:
         """Wait for a turn that was taken."""
         seconds = turn - self._edge.now()
         if seconds > 0:
             await self._edge.sleep(seconds)
+
+    def _queue(self) -> _Queue:
+        # A lock that another thread of the parent held at a fork would never be released here.
+        return self._queues.setdefault(os.getpid(), _Queue(self._edge.lock()))
 
 
 class _Queue:

@@ -155,12 +155,13 @@ class _PacedChannel(Wrapper):
         from mailkit.policies.relay import Later, left_unsent
 
         recipients = (*message.to, *message.cc, *message.bcc)
-        turn = await self._pace.reserve(len(recipients), await self._octets(message))
+        octets = await self._octets(message)
+        turn = await self._pace.reserve(len(recipients), octets)
         pause = self._announced(turn, len(recipients), message.message_id)
 
         async def resume() -> Message:
             try:
-                await self._pace.wait_until(turn)
+                await self._pace.keep(turn, len(recipients), octets)
             except BaseException as interruption:
                 left_unsent(interruption, recipients, message.message_id)
                 raise
