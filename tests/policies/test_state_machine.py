@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -49,7 +49,7 @@ from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -332,10 +332,24 @@ class Scene:
     def send(self, *drafts: Draft) -> None:
         """Send messages, all at once."""
         messages = [self.message(draft) for draft in drafts]
-        jobs = [partial(self.attempt, message) for message in messages]
-        for message, ended in zip(messages, self.world.run(self.edge.run_all(jobs)), strict=True):
-            self.tell(message, ended)
+        ends: dict[int, Any] = {}
+
+        async def job(place: int) -> None:
+            ends[place] = await self.attempt(messages[place])
+
+        with suppress(Interrupted):
+            self.run(self.edge.run_all([partial(job, place) for place in range(len(messages))]))
+        for place, message in enumerate(messages):
+            if place in ends:  # else it had not begun when everything was interrupted
+                self.tell(message, ends[place])
         self.check()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run something, which a step may be interrupted of."""
+        try:
+            return self.world.run(coroutine)
+        finally:
+            self.world.interrupts_at = None
 
     def send_raw(self, paths: Sequence[str]) -> None:
         """Send prepared bytes."""
@@ -346,7 +360,7 @@ class Scene:
         ended: Any
         before = Counter(self.copies)
         try:
-            ended = self.world.run(self.post.send_raw(data, envelope))
+            ended = self.run(self.post.send_raw(data, envelope))
         except MailkitError as error:
             ended = error
         except Interrupted as interruption:
@@ -382,7 +396,7 @@ class Scene:
             assert not breaks  # what breaks the source off is not kept from who reads it
 
         try:
-            self.world.run(go())
+            self.run(go())
         except (Interrupted, OSError) as interruption:
             outcomes.extend(interruption.__dict__.get("outcomes", ()))
         assert [id(outcome.message) for outcome in outcomes] == [id(message) for message in taken]
@@ -486,6 +500,11 @@ class Machine(RuleBasedStateMachine):
             scene.offices[place % len(scene.offices)].interrupt = _interrupting(number)
 
         self.do(step)
+
+    @rule(number=st.integers(2, 40))
+    def interrupt_step(self, number: int) -> None:
+        """Let what comes next be interrupted wherever it is then."""
+        self.do(lambda scene: setattr(scene.world, "interrupts_at", number))
 
     @rule(seconds=st.sampled_from([0.5, 11.0, 40.0]))
     def pass_time(self, seconds: float) -> None:
