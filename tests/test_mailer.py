@@ -23,10 +23,12 @@ from mailkit.errors import (
     ConnectError,
     DeliveryTimeout,
     MessageError,
+    OutcomeUnknownError,
     RejectedError,
     TransientError,
     UnsupportedFeatureError,
 )
+from mailkit.hooks import Hooks
 from mailkit.local import MemoryTransport
 from mailkit.mailer import AsyncMailer, Mailer
 from mailkit.message import Message
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from mailkit.edge import Edge
+    from mailkit.events import BeforeSend
 
 
 def _message(number: int = 1, **fields: Any) -> Message:
@@ -454,8 +457,8 @@ def test_leaving_early_closes_everything(
         run(conversation)
 
 
-def test_a_message_that_had_not_reached_the_transport_is_named_too(both: _Both, run: Callable[..., Any]) -> None:
-    """An interruption's ``outcomes`` has one for each message that was taken, also where nothing is known of it."""
+def _breaking_off(telling: Callable[[list[Message]], tuple[Outcome, ...]], taking: int) -> Any:
+    """Return a transport whose stream takes some messages, and is interrupted with these outcomes left."""
 
     class Interrupted(_Recorder):
         def open(self, edge: Edge) -> Channel:
@@ -464,18 +467,56 @@ def test_a_message_that_had_not_reached_the_transport_is_named_too(both: _Both, 
     class InterruptedChannel(_RecorderChannel):
         async def send_many(self, messages: Any, *, connections: int = 1, window: int | None = None) -> Any:
             del connections, window
-            await anext(messages)
+            taken = [await anext(messages) for _ in range(taking)]
             interruption = KeyboardInterrupt()
-            interruption.__dict__["outcomes"] = ()
+            interruption.__dict__["outcomes"] = telling(taken)
             raise interruption
             yield
 
-    given = _message()
-    mailer = both.mailer(Interrupted(), retry=RetryPolicy.none())
+    return Interrupted()
+
+
+def _unsent(message: Message) -> Outcome:
+    return Outcome(message=message, error=ConnectError("lost"))
+
+
+@pytest.mark.parametrize(
+    ("telling", "kinds"),
+    [
+        (lambda _: (), [OutcomeUnknownError] * 3),
+        (lambda taken: tuple(map(_unsent, taken)), [ConnectError] * 3),
+        (lambda taken: tuple(map(_unsent, taken[1:])), [OutcomeUnknownError, ConnectError, ConnectError]),
+        (lambda taken: (_unsent(taken[2]),), [OutcomeUnknownError, OutcomeUnknownError, ConnectError]),
+        (lambda taken: (_unsent(taken[0]),), [ConnectError, OutcomeUnknownError, OutcomeUnknownError]),
+    ],
+    ids=["nothing", "all", "the first one's answer is lost", "two answers are lost", "only the first one"],
+)
+def test_what_an_interruption_does_not_tell_of_is_in_doubt(
+    both: _Both, run: Callable[..., Any], telling: Callable[[list[Message]], tuple[Outcome, ...]], kinds: list[type]
+) -> None:
+    """Each message that was taken is named; an answer that was lost between two layers is nobody else's."""
+    given = [_message() for _ in kinds]
+    mailer = both.mailer(_breaking_off(telling, len(kinds)), retry=RetryPolicy.none())
     with pytest.raises(KeyboardInterrupt) as caught:
-        run(lambda: both.collect(mailer.send_many([given])))
+        run(lambda: both.collect(mailer.send_many(given)))
+    outcomes = caught.value.__dict__["outcomes"]
+    assert [outcome.message for outcome in outcomes] == given
+    assert [type(outcome.error) for outcome in outcomes] == kinds
+
+
+def test_a_message_that_had_not_reached_the_transport_was_not_sent(both: _Both, run: Callable[..., Any]) -> None:
+    """An interruption while a hook looks at it: what was sent before is told, and the rest is certain."""
+
+    def interrupt(event: BeforeSend) -> None:
+        if event.message.subject == "2":
+            raise KeyboardInterrupt
+
+    given = [_message(), _message().evolve(subject="2")]
+    mailer = both.mailer(_Recorder(), hooks=Hooks(before_send=interrupt))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(lambda: both.collect(mailer.send_many(given)))
     (outcome,) = caught.value.__dict__["outcomes"]
-    assert outcome.message is given
+    assert outcome.message is given[1]
     assert isinstance(outcome.error, ConnectError)
 
 

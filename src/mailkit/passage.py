@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mailkit.errors import DeliveryError, MailkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Sequence
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailkit.receipt import Outcome, Receipt
     from mailkit.transport import Channel
 
-__all__ = ["Passage", "telling_of"]
+__all__ = ["Passage", "tell_what_is_left"]
 
 
 class Passage:
@@ -126,17 +126,17 @@ def _transport(receipt: Receipt | None, error: BaseException | None) -> str | No
     return error.transport if isinstance(error, DeliveryError) else None
 
 
-@contextmanager
-def telling_of(passages: Iterable[Passage]) -> Generator[None, None, None]:
-    """Tell what an interruption leaves of the messages of a stream that have not ended."""
-    try:
-        yield
-    except BaseException as interruption:
-        left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
-        if left is None:
-            for passage in passages:
-                passage.end(error=interruption)
-        else:
-            for passage, outcome in zip(passages, left, strict=False):
-                passage.end(outcome.receipt, outcome.error)
-        raise
+def tell_what_is_left(passages: Sequence[Passage], interruption: BaseException, left: Sequence[Outcome] | None) -> None:
+    """Tell what an interruption leaves of the messages of a stream that have not ended.
+
+    Args:
+        passages: Theirs.
+        interruption: The interruption.
+        left: What became of each of them; None where the interruption does not say.
+    """
+    if left is None:
+        for passage in passages:
+            passage.end(error=interruption)
+    else:
+        for passage, outcome in zip(passages, left, strict=True):
+            passage.end(outcome.receipt, outcome.error)

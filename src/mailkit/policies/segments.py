@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from mailkit.interruption import matched
 from mailkit.receipt import Outcome
 from mailkit.transport import doubt_about
 
@@ -50,7 +50,8 @@ class Segments:
     def left_by(self, interruption: BaseException) -> tuple[Outcome, ...]:
         """Return what an interruption left of what was taken and not answered: a doubt, where it says nothing."""
         told: tuple[Outcome, ...] = getattr(interruption, "outcomes", ())
-        return tuple([outcome or _in_doubt(item) for item, outcome in zip_longest(self._taken, told)])
+        pairs = zip(self._taken, matched(self._taken, told), strict=True)
+        return tuple([outcome or _in_doubt(item) for item, outcome in pairs])
 
     def next_segment(self) -> AsyncGenerator[Message | Outcome, None]:
         """Return the messages from here on until :meth:`pause`."""

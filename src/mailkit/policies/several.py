@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from contextlib import aclosing
 from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mailkit.errors import DeliveryError, MailkitError, UnsupportedFeatureError
 from mailkit.events import FailedOver, PassedOver
+from mailkit.interruption import matched
 from mailkit.policies.journey import Journey
 from mailkit.policies.members import available_first, close_all
 from mailkit.transport import Channel, carrying_on
@@ -191,8 +191,9 @@ class SeveralChannel(Channel):
         except BaseException as interruption:
             # Whoever knows the places of these messages in the stream tells what is left of them.
             left: tuple[Outcome, ...] = interruption.__dict__.pop("outcomes", ())
-            for journey, outcome in zip_longest(taken, left[: len(taken)]):
-                journey.left_in_doubt() if outcome is None else journey.note(outcome.receipt or outcome.error)
+            told = matched([each.in_stream for each in taken], left)
+            for journey, its in zip(taken, told, strict=True):
+                journey.left_in_doubt() if its is None else journey.note(its.receipt or its.error)
             raise
 
     def _note(self, journey: Journey, ended: Receipt | MailkitError | None) -> None:
