@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
+import time
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,10 +18,10 @@ from tests.properties.records import RecordingEdge
 from tests.smtp.letters import Post, transport_to
 from tests.smtp.streams import OFFERS, WITHOUT, Clock, each, note, send_many, statuses, stream, taken
 
-from mailkit import AsyncMailer, Mailer, Message, MessageError, RetryPolicy
+from mailkit import AsyncMailer, DeliveryTimeout, Mailer, Message, MessageError, RetryPolicy
 from mailkit.edge.base import run_sync
 from mailkit.policies.retry_channel import RetryChannel
-from mailkit.smtp import PoolLimits
+from mailkit.smtp import PoolLimits, Timeouts
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.stream import BRISK, PATIENCE, ROUND, SLOW, deliver_stream
 from mailkit.testing import Disconnect, SMTPServer, Stall
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from mailkit import Outcome
     from mailkit.receipt import Progress
+    from mailkit.testing import Phase
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +93,20 @@ def test_every_kind_of_message_gets_its_outcome(colour: Colour, offers: str, con
         }
         assert server.violations == ()
         assert len(server.connections) <= connections
+
+
+@pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
+def test_a_command_that_is_not_answered_has_a_command_s_time(colour: Colour, phase: Phase) -> None:
+    """The long time is for the answer to a whole message; each of the others is not sent when its own is over."""
+    timeouts = Timeouts(command=0.2, data_end=60.0)
+    with SMTPServer(without=("CHUNKING", "BINARYMIME")) as server, Post.to(server, colour, timeouts=timeouts) as post:
+        server.script(phase, Stall(), skip=1, times=None)
+        began = time.monotonic()
+        first, second = send_many(post, [note(1), note(2)])
+        assert time.monotonic() - began < 30
+    assert first.ok
+    assert isinstance(second.error, DeliveryTimeout)
+    assert (second.error.outcome, second.error.phase) == ("not_sent", phase.lower())
 
 
 @pytest.mark.parametrize("window", [1, 2, 32])

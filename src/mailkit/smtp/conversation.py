@@ -86,10 +86,15 @@ class Conversation:
             await self.flush(self.options.timeouts.data_block)
 
     async def settle(self) -> None:
-        """Write what is queued, and read until nothing is awaited any more."""
-        await self.flush(self.options.timeouts.data_block)
+        """Write what is queued, and read until nothing is awaited any more.
+
+        Each answer has a time of its own: that to a whole message longer than that to a command.
+        """
+        command = self.options.timeouts.command
+        await self.flush(self.options.timeouts.data_block if self.engine.awaits_content else command)
         while self.engine.awaiting:
-            await self.read(self.content_deadline())
+            is_content = self.engine.awaits_content
+            await self.read(self.content_deadline() if is_content else self.deadline(command))
 
     async def complete(self, transaction: Transaction) -> None:
         """Write what is queued, and read until the content of `transaction` is answered."""

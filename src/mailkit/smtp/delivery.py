@@ -195,7 +195,7 @@ class Delivery:
         elif together and not self._chunking:
             self._engine.expect_all(self._lines(transaction))
             self._engine.expect(commands.data(), Expected(Awaited.DATA, transaction))
-            await self._settle()
+            await self._conversation.settle()
         else:
             await self._ask_envelope(transaction)
             unwanted = transaction.refused_recipients and self._options.recipients == "all"
@@ -228,19 +228,12 @@ class Delivery:
     async def _ask_envelope(self, transaction: Transaction) -> None:
         if self._pipelining:
             self._engine.expect_all(self._lines(transaction))
-            await self._settle()
+            await self._conversation.settle()
             return
         for line, expected in self._lines(transaction):
             await self._conversation.ask(line, expected)
             if transaction.is_refused:
                 return
-
-    async def _settle(self) -> None:
-        """Write what is queued and read until nothing is awaited any more."""
-        timeout = self._options.timeouts.command
-        await self._conversation.flush(timeout)
-        while self._engine.awaiting:
-            await self._conversation.read(self._conversation.deadline(timeout))
 
     # -- the content
     # -----------------------------------------------------------------------------------------------------

@@ -152,6 +152,11 @@ class Engine:
         """How many replies are in flight."""
         return len(self._awaited)
 
+    @property
+    def awaits_content(self) -> bool:
+        """Whether the next reply is the one to a whole message, for which a server may take its time."""
+        return bool(self._awaited) and self._awaited[0].what is Awaited.CONTENT
+
     def expect(self, line: bytes, expected: Expected, *, shown: str | None = None) -> None:
         """Queue a command line, and the reply that it will have.
 
