@@ -141,8 +141,8 @@ class Relay:
             if isinstance(each, Outcome):
                 left.append(each)
                 continue
-            was_let_in = place < len(given) or not self._is_asking
-            # Of one that was let in and is not told of, the answer was lost.
+            # Of one that was let in and is not told of, the answer was lost. The last one may not have been let in yet.
+            was_let_in = place < len(given) or not (self._is_asking or self._held is not None)
             known = outcome or (_left_by(interruption, each, alone=False) if was_let_in else None)
             left.append(await self._settle(_named(each, known)))
         interruption.__dict__["outcomes"] = tuple(left)
