@@ -267,17 +267,25 @@ def test_attachments_in_every_form() -> None:
 
 
 def test_a_mimebase_part_is_attached_where_django_takes_it() -> None:
-    """The old form, and a text part that has a charset of its own."""
+    """The old form; and texts that nobody looked at when they were attached, by their own charset or as they are."""
     message = letter()
     part = MIMEBase("application", "pdf")
     part.set_payload(b"%PDF")
     part["Content-Disposition"] = 'attachment; filename="report.pdf"'
     message.attachments.append(part)
     message.attachments.append(("old.txt", b"caf\xe9", "text/plain; charset=latin-1"))
+    message.attachments.append(("new.txt", "café".encode(), "text/plain"))
+    message.attachments.append(("odd.txt", b"\xff\xfe\xff", "text/plain"))
+    forwarded = email.message.EmailMessage()
+    forwarded["Subject"] = "Inner"
+    message.attachments.append(("forwarded.eml", forwarded, "message/rfc822"))
     attachments = sent(message).message.attachments
     assert [(each.filename, each.media_type) for each in attachments] == [
         ("report.pdf", "application/pdf"),
         ("old.txt", "text/plain; charset=latin-1"),
+        ("new.txt", "text/plain; charset=utf-8"),
+        ("odd.txt", "application/octet-stream"),
+        ("forwarded.eml", "message/rfc822"),
     ]
 
 
