@@ -86,7 +86,11 @@ def test_an_envelope_of_its_own_is_written_down() -> None:
     assert fields == [("Blind-Recipients", "1"), ("Not-Sent-To", "<cleo@example.org>")]
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=40) | st.none() | st.integers(), max_size=3))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=5), st.text(max_size=40) | st.none() | st.integers(-(2**63), 2**64 - 1), max_size=3
+    )
+)
 def test_structured_values_read_back(options: dict[str, Any]) -> None:
     """Whatever JSON values a message carries, they are read back from the field as they were."""
     fields = dict(_fields(_message(options={"acme": options})))
