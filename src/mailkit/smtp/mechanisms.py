@@ -38,7 +38,7 @@ class Credentials:
 
     Example:
         >>> Credentials("ann@example.com", password="hunter2")
-        Credentials('ann@example.com', password=Secret('***'), token=None)
+        Credentials(username='ann@example.com', password=Secret('***'), token=None)
 
     Args:
         username: The authentication identity.
