@@ -1,6 +1,7 @@
 """What is known of each relay: a row of data, and where the provider says so.
 
-Looked up in 2026-11; `source` is the provider's own page, where a change would show first.
+Looked up in 2026-11, in the providers' own pages and libraries as far as they could be read, else in what their users
+configure; `source` is the provider's own page, where a change would show first.
 """
 
 from __future__ import annotations
