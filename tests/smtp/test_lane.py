@@ -122,6 +122,7 @@ def test_large_messages_have_the_connection_to_themselves(colour: Colour) -> Non
 def test_the_octets_in_flight_are_bounded(colour: Colour) -> None:
     """Many messages of 40 KiB are answered before more than 256 KiB of them are in flight."""
     with SMTPServer() as server, Post.to(server, colour) as post:
+        server.script("DOT", Stall(0.5))  # so that some are in flight, however fast the server is
         body = ("All work and no play.\n" * 1900)[:40_000]
         flights = [post.channel._flight(note(number, text=body)) for number in range(60)]
         lane = Lane(post.channel._pool)
@@ -144,6 +145,7 @@ def test_the_octets_in_flight_are_bounded(colour: Colour) -> None:
 def test_the_replies_in_flight_are_bounded(colour: Colour) -> None:
     """Messages with 100 recipients are answered before more than 512 replies are awaited."""
     with SMTPServer() as server, Post.to(server, colour) as post:
+        server.script("DOT", Stall(0.5))
         crowd = [f"r{index}@example.org" for index in range(100)]
         flights = [post.channel._flight(note(number, to=crowd)) for number in range(14)]
         lane = Lane(post.channel._pool)
