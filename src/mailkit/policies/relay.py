@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mailkit.errors import ConnectError, OutcomeUnknownError
+from mailkit.errors import ConnectError
 from mailkit.interruption import matched
 from mailkit.receipt import Outcome, Receipt, RecipientResult
-from mailkit.transport import carrying_on
+from mailkit.transport import carrying_on, doubt_about
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.errors import DeliveryError
     from mailkit.message import Message
-    from mailkit.receipt import Status
     from mailkit.transport import Channel
 
 __all__ = ["Later", "Relay", "left_unsent"]
@@ -154,7 +153,7 @@ def _named(given: Message | Outcome, outcome: Outcome | None) -> Outcome:
     if outcome is None:  # it had not got as far as the channel
         error = ConnectError(
             "the stream of messages was interrupted before this one was sent; send it again",
-            recipients=_results(given, "not_sent"),
+            recipients=_unsent(given),
             message_id=given.message_id,
         )
         return Outcome(message=given, error=error)
@@ -170,21 +169,12 @@ def _left_by(interruption: BaseException, given: Message | Outcome, *, alone: bo
         delivery = None  # it is about another one
     if isinstance(delivery, Receipt):
         return Outcome(message=given, receipt=delivery)
-    return Outcome(
-        message=given,
-        error=delivery
-        or OutcomeUnknownError(
-            "the stream was interrupted while the message was on its way: it may or may not have been accepted. Look "
-            "for its Message-ID at the receiving side before sending it again",
-            recipients=_results(given, "unknown"),
-            message_id=given.message_id,
-        ),
-    )
+    return Outcome(message=given, error=delivery or doubt_about(given))
 
 
-def _results(message: Message, status: Status) -> tuple[RecipientResult, ...]:
+def _unsent(message: Message) -> tuple[RecipientResult, ...]:
     paths = dict.fromkeys(address.addr_spec for address in (*message.to, *message.cc, *message.bcc))
-    return tuple([RecipientResult(path, status=status) for path in paths])
+    return tuple([RecipientResult(path, status="not_sent") for path in paths])
 
 
 def left_unsent(interruption: BaseException, recipients: Iterable[Address], message_id: str | None) -> None:
