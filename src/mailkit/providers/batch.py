@@ -30,12 +30,14 @@ class Item:
         envelope: Who gets it.
         payload: What its transport's ``payload`` returned, options laid over it.
         body: The same as JSON.
+        group: What it has in common with the messages whose request it may share; None where it has to go alone.
     """
 
     message: Message
     envelope: Envelope
     payload: Any = field(default=None, kw_only=True, repr=False)
     body: bytes = field(default=b"", kw_only=True, repr=False)
+    group: Hashable | None = field(default=None, kw_only=True, repr=False)
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,7 @@ from mailkit.providers.unanswered import Unanswered
 from mailkit.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from mailkit.edge import Edge
     from mailkit.edge.http import Response
@@ -78,8 +78,8 @@ class ApiStream:
         try:
             while (message := await unanswered.take()) is not None:
                 prepared = message if isinstance(message, Outcome) else await self._prepared(message)
-                group = None if isinstance(prepared, Outcome) else self._group(prepared)
-                if not isinstance(prepared, Outcome) and not unanswered.wave.has_room(prepared, group):
+                group = prepared.group if isinstance(prepared, Item) else None
+                if isinstance(prepared, Item) and not unanswered.wave.has_room(prepared, group):
                     unanswered.answer(await self._sent(unanswered.wave))
                 unanswered.enter(prepared, group)
                 if unanswered.is_due():
@@ -95,19 +95,16 @@ class ApiStream:
         if unanswered.failure is not None:
             raise unanswered.failure
 
-    def _group(self, item: Item) -> Hashable | None:
-        transport = self._api
-        return transport.batch_group(item.message, item.envelope) if transport.batch_size > 1 else None
-
     async def _prepared(self, message: Message) -> Item | Outcome:
         transport = self._api
         try:
             envelope = Envelope.from_message(message)
             complete = self._exchange.checked(message, envelope)
-            if transport.batch_size == 1 or transport.batch_group(complete, envelope) is None:
+            group = transport.batch_group(message, envelope) if transport.batch_size > 1 else None
+            if group is None:
                 return Item(message, envelope)
             payload = await self._exchange.built(lambda: transport.complete_payload(complete, envelope), complete)
-            return Item(message, envelope, payload=payload, body=dump(payload))
+            return Item(message, envelope, payload=payload, body=dump(payload), group=group)
         except MailkitError as error:
             return Outcome(message=message, error=error)
 
