@@ -20,10 +20,12 @@ WORDS = bytes(range(256)) * 2
 
 
 class Peer:
-    """A server that sends ``says`` to each client, and keeps what each sent until it ended."""
+    """A server that sends ``says`` to each client once it ``may_speak``, and keeps what each sent until it ended."""
 
     def __init__(self, says: bytes = b"") -> None:
         self.says = says
+        self.may_speak = threading.Event()
+        self.may_speak.set()
         self.heard: list[bytes] = []
         self.changed = threading.Condition()
         self._listener = socket.create_server((HOST, 0))
@@ -43,6 +45,7 @@ class Peer:
         with client:
             reader = threading.Thread(target=read_all, args=(client, heard))
             reader.start()
+            self.may_speak.wait()
             with contextlib.suppress(OSError):
                 client.sendall(self.says)
             reader.join()
@@ -102,13 +105,15 @@ def test_client_hears_exactly_the_bytes_before_the_cut(
 ) -> None:
     """A cut of the server's bytes lets exactly so many through and then ends as it was told."""
     server = peer(WORDS)
+    server.may_speak.clear()  # a reset that overtook the end of connect() would take the bytes before it along
     heard = bytearray()
     with CuttingProxy(server.port, [Cut("to_client", after, by)]) as proxy:
         try:
             with connected(proxy.port) as client:
+                server.may_speak.set()
                 how = read_all(client, heard)
         except ConnectionResetError:
-            how = "reset"  # a reset at byte 0 may overtake the end of connect()
+            how = "reset"  # one at byte 0 waits for nobody
         assert proxy.exchanges[0].ended.wait(10)
     assert (bytes(heard), how) == (WORDS[:after], by)
     assert bytes(proxy.exchanges[0].to_client) == WORDS[:after]
