@@ -18,7 +18,7 @@ from tests.colours import make_edge, run_in
 
 from mailkit.edge.base import TLS
 from mailkit.edge.http import Request, Response
-from mailkit.errors import ConnectError, OutcomeUnknownError
+from mailkit.errors import ConnectError, DeliveryError, OutcomeUnknownError
 
 if TYPE_CHECKING:
     import socket
@@ -45,15 +45,20 @@ def _server(serve: Serve, authority: trustme.CA, act: Act, seen: list[bytes]) ->
     `act` gets the connection, a stream and the number of its request. False ends the connection; None says no more and
     waits for the client to end it.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context = _context(authority)
 
     def script(conn: socket.socket) -> None:
         with contextlib.suppress(OSError), context.wrap_socket(conn, server_side=True) as wrapped:
             _converse(wrapped, act, seen)
 
     return serve(script)
+
+
+def _context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
 
 
 def _converse(conn: ssl.SSLSocket, act: Act, seen: list[bytes]) -> None:
@@ -173,6 +178,50 @@ def test_a_goaway_that_httpcore_would_repeat_after_is_not_sent(
     assert seen == [b"{}", b"{}"]
 
 
+def test_a_goaway_and_no_connection_after_it_is_not_sent(
+    backend: Colour, serve: Serve, authority: trustme.CA, ca_file: Path
+) -> None:
+    """What a server said before it went away still holds when httpcore finds nobody to repeat the request to."""
+    seen: list[bytes] = []
+    context = _context(authority)
+    connections: list[socket.socket] = []
+
+    def act(protocol: h2.connection.H2Connection, stream: int, number: int) -> bool | None:
+        if number == 1:
+            return _ok(protocol, stream, number)
+        protocol.close_connection(last_stream_id=1)
+        return None
+
+    def script(conn: socket.socket) -> None:
+        connections.append(conn)
+        if len(connections) == 1:  # all others are closed without a handshake
+            with contextlib.suppress(OSError), context.wrap_socket(conn, server_side=True) as wrapped:
+                _converse(wrapped, act, seen)
+
+    request = _request(serve(script), ca_file)
+    with pytest.raises(DeliveryError) as caught:
+        _fetch(backend, request, request)
+    assert (caught.value.outcome, caught.value.retryable) == ("not_sent", True)
+    assert seen == [b"{}", b"{}"]
+    assert len(connections) == 2
+
+
+def test_a_connection_is_not_used_until_the_server_ends_it(
+    backend: Colour, serve: Serve, authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many requests the next one has a new connection: a GOAWAY before an answer would leave it in doubt."""
+    monkeypatch.setattr("mailkit.edge.http_clients._LAST_STREAM", 3)
+    streams: list[int] = []
+
+    def act(protocol: h2.connection.H2Connection, stream: int, number: int) -> bool:
+        streams.append(stream)
+        return _ok(protocol, stream, number)
+
+    request = _request(_server(serve, authority, act, []), ca_file)
+    assert [response.status for response in _fetch(backend, *[request] * 5)] == [200] * 5
+    assert streams == [1, 3, 1, 3, 1]
+
+
 @pytest.mark.parametrize("act", [_failed, _going_away_after, _gone])
 def test_any_other_end_after_the_request_is_unknown(
     backend: Colour, serve: Serve, authority: trustme.CA, ca_file: Path, act: Act
@@ -262,9 +311,7 @@ def test_after_a_cancelled_request_a_new_connection_is_used(
 
 def test_the_blocking_edge_speaks_http_1(serve: Serve, authority: trustme.CA, ca_file: Path) -> None:
     """Threads would share an HTTP/2 connection, so it is not offered."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context = _context(authority)
     agreed: list[str | None] = []
 
     def script(conn: socket.socket) -> None:

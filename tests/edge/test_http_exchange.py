@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpcore
 import pytest
+from h2.events import ConnectionTerminated, StreamReset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,53 @@ def test_http2_is_in_doubt_from_the_last_block_on() -> None:
     assert not exchange.may_have_arrived()
     exchange.next_block()
     assert exchange.may_have_arrived()
+
+
+def test_a_second_attempt_of_the_library_proves_that_the_first_was_not_processed() -> None:
+    """It begins one for nothing else, so what ends the second attempt leaves no doubt."""
+    exchange = _exchange()
+    exchange.trace("connection.connect_tcp.started", {})
+    exchange.trace("http2.send_request_headers.started", {"stream_id": 3})
+    _write(exchange, 2)
+    assert exchange.may_have_arrived()
+    exchange.trace("connection.connect_tcp.started", {})
+    assert not exchange.may_have_arrived(interrupted=True)
+    assert isinstance(exchange.failure(httpcore.ReadError("?")), ConnectError)
+
+
+def _reset(stream: int, code: int, *, remote: bool = True) -> StreamReset:
+    return StreamReset(stream_id=stream, error_code=code, remote_reset=remote)
+
+
+def _goaway(last: int | None) -> ConnectionTerminated:
+    event = ConnectionTerminated()
+    event.last_stream_id = last
+    return event
+
+
+@pytest.mark.parametrize(
+    ("event", "refused"),
+    [
+        (_reset(3, 7), True),
+        (_reset(3, 7, remote=False), False),  # our own doing
+        (_reset(5, 7), False),
+        *[(_reset(3, code), False) for code in (0, 1, 2, 8, 11, 0x7F)],
+        (_goaway(1), True),
+        (_goaway(0), True),
+        (_goaway(3), False),
+        (_goaway(2**31 - 1), False),
+        (_goaway(None), False),
+        ("REFUSED_STREAM", False),
+    ],
+    ids=repr,
+)
+def test_only_one_code_and_a_goaway_below_prove_that_a_stream_was_not_processed(event: object, refused: bool) -> None:
+    """RFC 9113 §8.7 and §6.8; whatever else ends our stream leaves it in doubt."""
+    exchange = _exchange()
+    exchange.trace("http2.send_request_headers.started", {"stream_id": 3})
+    _write(exchange, 2)
+    error = exchange.failure(httpcore.RemoteProtocolError(event))
+    assert isinstance(error, ConnectError if refused else OutcomeUnknownError)
 
 
 def test_traces_that_say_nothing_about_a_stream() -> None:

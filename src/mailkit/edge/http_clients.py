@@ -6,7 +6,7 @@ Nothing here imports an HTTP library before the first request.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mailkit.edge.base import run_sync
 from mailkit.errors import DeliveryTimeout
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["BlockingClients", "TaskClients"]
+
+_LAST_STREAM: Final = 1601
+"""Streams have odd numbers, so this is a connection's 801st request; a hundred may be under way then. nginx ends a
+connection with its 1000th one, by a GOAWAY before the answer. h2 takes no frame after it, so that answer is lost and
+the message in doubt."""
 
 Key: TypeAlias = "tuple[str, TLS | None, Route | None]"
 """What requests that may share a connection have in common: the scheme, how to talk TLS, and the route."""
@@ -115,6 +120,7 @@ class TaskClients:
         client.in_flight += 1
         try:
             await client.send(exchange, deadline, now)
+            self._retire(client, exchange, _LAST_STREAM)
         except Exception as error:  # noqa: BLE001 - whatever a library raises
             self._retire(client, exchange)
             return _concluded(exchange, error)
@@ -129,9 +135,9 @@ class TaskClients:
                     await client.drop()
         return exchange.response()
 
-    def _retire(self, client: TaskClient, exchange: Exchange) -> None:
-        """Send nothing new over an HTTP/2 connection on which a stream was left in the middle."""
-        if exchange.stream_id is not None:
+    def _retire(self, client: TaskClient, exchange: Exchange, since: int = 1) -> None:
+        """Send nothing new over an HTTP/2 connection on which a stream was left in the middle, or which had many."""
+        if exchange.stream_id is not None and exchange.stream_id >= since:
             client.is_retired = True
             self._clients = {key: each for key, each in self._clients.items() if each is not client}
 

@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["Exchange"]
 
 _BLOCK: Final = 64 * 1024
-_REFUSED_STREAM: Final = 7  # RFC 9113 §7
+_ATTEMPTS: Final = frozenset(
+    {
+        "connection.connect_tcp.started",
+        "http11.send_request_headers.started",
+        "http2.send_request_headers.started",
+    }
+)
+"""With what httpcore begins to send a request; a second time only after a GOAWAY that does not cover the first."""
 
 
 class Exchange:
@@ -83,6 +90,8 @@ class Exchange:
 
     def trace(self, name: str, info: dict[str, object]) -> None:
         """Note what httpcore says about the exchange (its ``trace`` extension)."""
+        if self._begun and name in _ATTEMPTS:
+            self._last_asked = self._all_taken = False
         if name == "http2.send_request_headers.started" and isinstance(stream_id := info.get("stream_id"), int):
             self.stream_id = stream_id
 
@@ -157,14 +166,17 @@ class Exchange:
 
     def _is_refused(self, error: Exception) -> bool:
         """Whether the server says that it did not process our HTTP/2 stream. httpcore's errors carry h2's events."""
-        event = error.args[0] if error.args else None
-        if self.stream_id is None or event is None:
+        if self.stream_id is None:
             return False
-        last = getattr(event, "last_stream_id", None)
-        if last is not None:
-            return isinstance(last, int) and last < self.stream_id
-        refused = getattr(event, "error_code", None) == _REFUSED_STREAM
-        return refused and getattr(event, "stream_id", None) == self.stream_id
+        from h2.errors import ErrorCodes
+        from h2.events import ConnectionTerminated, StreamReset
+
+        event = error.args[0] if error.args else None
+        if isinstance(event, ConnectionTerminated):
+            return event.last_stream_id is not None and event.last_stream_id < self.stream_id
+        if not isinstance(event, StreamReset) or event.stream_id != self.stream_id:
+            return False
+        return event.remote_reset and event.error_code == ErrorCodes.REFUSED_STREAM
 
     @property
     def _where(self) -> str:
