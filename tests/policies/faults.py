@@ -9,6 +9,8 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
+from h2.errors import ErrorCodes
+from tests.http2_server import GoAway, Reset
 from tests.http_server import Answer
 
 from mailkit.smtp.options import Timeouts
@@ -38,7 +40,7 @@ class Fault:
         client: Options of the transport.
         script: Phase, action and options of what an SMTP server does.
         kick: What it does unasked on an idle connection.
-        answer: What a vendor answers.
+        answer: What a vendor answers, or does instead.
         takes: Whether the server has taken the message although it does not say so.
         refused_inside: Whom it refuses inside an answer of 200.
         is_stalled: Whether it answers too late.
@@ -53,7 +55,7 @@ class Fault:
     client: Mapping[str, Any] = field(factory=dict)
     script: tuple[tuple[Any, Any, Mapping[str, Any]], ...] = ()
     kick: Any = None
-    answer: Answer | None = None
+    answer: Answer | Reset | GoAway | None = None
     takes: bool = False
     refused_inside: tuple[str, ...] = ()
     is_stalled: bool = False
@@ -62,6 +64,11 @@ class Fault:
     is_refused: bool = False
     is_second: bool = False
     name_error: int | None = None
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether it can happen over HTTP/2 only."""
+        return isinstance(self.answer, Reset | GoAway)
 
 
 @frozen(kw_only=True)
@@ -180,7 +187,7 @@ def _smtp_rows_after() -> Iterable[Row]:
 
 def _http(
     name: str,
-    answer: Answer | None = None,
+    answer: Answer | Reset | GoAway | None = None,
     *,
     message: Mapping[str, Any] = _ANY,
     only: str | None = None,
@@ -209,6 +216,11 @@ def _http_rows() -> Iterable[Row]:
         yield _http(f"written, then closed{taken}", Answer(raw=b""), takes=takes)
         yield _http(f"written, then half a status line{taken}", Answer(raw=b"HTTP/1.1 2"), takes=takes)
     yield _http("written, then no answer in time, taken", is_stalled=True, takes=True, client={"timeout": 2 * _SOON})
+    yield _http("HTTP/2: REFUSED_STREAM", Reset(ErrorCodes.REFUSED_STREAM))
+    yield _http("HTTP/2: GOAWAY below our stream", GoAway(covers=False))
+    for taken, takes in _TAKEN:
+        yield _http(f"HTTP/2: RST_STREAM for another reason{taken}", Reset(ErrorCodes.INTERNAL_ERROR), takes=takes)
+        yield _http(f"HTTP/2: GOAWAY that covers our stream{taken}", GoAway(covers=True), takes=takes)
     yield _http("on a reused connection: closed without a byte, taken", Answer(raw=b""), takes=True, is_second=True)
     yield from _statuses(", no JSON", 200, 201, 202, takes=True)
     yield _http("200, no id", Answer(200, {}), takes=True)
@@ -227,6 +239,7 @@ def _http_rows() -> Iterable[Row]:
     yield _http("429, the daily quota", Answer(429, {"name": "daily_quota_exceeded"}), only="honoured")
     yield from _statuses("", 421, 425)
     for taken, takes in _TAKEN:
+        yield from _statuses(f", Retry-After: 2{taken}", 503, takes=takes, headers={"Retry-After": "2"})
         yield from _statuses(taken, 500, 502, 503, 504, 520, 521, 522, 523, 524, takes=takes)
 
 

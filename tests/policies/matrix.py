@@ -6,40 +6,35 @@ its cells say is never written down here: it is what the sender was told and wha
 
 from __future__ import annotations
 
-import itertools
 import socket
-import struct
-import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from unittest.mock import patch
 
+from anyio.from_thread import start_blocking_portal
 from attrs import evolve, field, frozen
-from tests.http_server import Answer, HTTPServer
 from tests.policies.faults import BIG, BOB, EVE, Fault
+from tests.policies.vendor import HTTPPlay, closed_port
 
 from mailkit import Envelope, Failover, Hooks, Message, Receipt, Retry, RetryPolicy
+from mailkit.edge.anyio import AnyioEdge
 from mailkit.edge.base import run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.errors import DeliveryError, MailkitError, UnsupportedFeatureError
 from mailkit.post import Post
-from mailkit.providers import Postmark, Resend
 from mailkit.smtp import SMTP
 from mailkit.testing import SMTPServer
-from mailkit.testing.certificates import ServerTLS, make_certificate
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
-    from tests.http_server import Received
     from tests.policies.faults import Row
 
-    from mailkit.providers.base import ApiTransport
     from mailkit.transport import Transport
 
 __all__ = ["POLICIES", "SIDES", "Observed", "observe"]
 
+_Run: TypeAlias = "Callable[[Coroutine[Any, Any, Any]], Any]"
 Side = Literal["smtp", "honoured", "ignored"]
 SIDES: Final[dict[Side, str]] = {
     "smtp": "SMTP",
@@ -85,8 +80,6 @@ POLICIES: Final[dict[str, Policies]] = {
 }
 """By column."""
 
-_TLS: Final = make_certificate("valid", "localhost", "127.0.0.1")
-
 
 class _Skipping(BlockingEdge):
     """The real edge, on a clock that skips what would be slept."""
@@ -100,6 +93,27 @@ class _Skipping(BlockingEdge):
 
     async def sleep(self, seconds: float) -> None:
         self._skipped += seconds
+
+
+class _SkippingTasks(AnyioEdge):
+    """The same for an event loop, which is where HTTP/2 is spoken. It skips nothing on its way to a server."""
+
+    async def sleep(self, seconds: float) -> None:
+        pass
+
+
+@contextmanager
+def _event_loop() -> Iterator[_Run]:
+    """Run coroutines one after the other in one event loop."""
+    with start_blocking_portal("asyncio") as portal:
+
+        def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+            async def ended() -> Any:
+                return await coroutine
+
+            return portal.call(ended)
+
+        yield run
 
 
 @frozen
@@ -145,20 +159,24 @@ class Observed:
 def observe(row: Row, side: Side, column: str, *, in_stream: bool = False) -> Observed:
     """Play a row with a policy and return what was seen; in a stream of that one message if asked to."""
     policies = POLICIES[column]
-    play = _SMTPPlay if side == "smtp" else _HTTPPlay
+    play = _SMTPPlay if side == "smtp" else HTTPPlay
     with ExitStack() as stack:
         first, second = (stack.enter_context(play.server(each, side)) for each in (row.fault, Fault(takes=True)))
         stack.enter_context(_names(row.fault))
         transport = policies.wrap(first.transport(), second.transport())
-        post = Post(transport, _Skipping(), policies.outside, defaults=None, hooks=Hooks(log="off"))
+        is_http2 = row.fault.is_http2
+        run = stack.enter_context(_event_loop()) if is_http2 else run_sync
+        edge = _SkippingTasks(5.0) if is_http2 else _Skipping()
+        post = Post(transport, edge, policies.outside, defaults=None, hooks=Hooks(log="off"))
         try:
             if row.fault.is_second:
-                _sent(post, evolve(row, message={}), is_smtp=True)
+                _sent(run, post, evolve(row, message={}), is_smtp=True)
                 first.let_go()
-            told, attempts = _sent_in_stream(post, row) if in_stream else _sent(post, row, is_smtp=side == "smtp")
+            is_smtp = side == "smtp"
+            told, attempts = _sent_in_stream(run, post, row) if in_stream else _sent(run, post, row, is_smtp=is_smtp)
         finally:
             first.release()
-            run_sync(post.close())
+            run(post.close())
         return Observed(told, attempts, first.copies(), second.copies())
 
 
@@ -167,26 +185,26 @@ def _message(number: int, row: Row) -> Message:
     return Message(**fields | row.message)
 
 
-def _sent(post: Post, row: Row, *, is_smtp: bool) -> tuple[tuple[str, ...], int]:
+def _sent(run: _Run, post: Post, row: Row, *, is_smtp: bool) -> tuple[tuple[str, ...], int]:
     """Send the row's message; return what was told, and the number of attempts."""
     ended: Receipt | MailkitError
     try:
         if row.message is BIG and is_smtp:
             data = b"From: ada@example.com\r\nMessage-ID: <big@example.com>\r\n\r\n" + b"0123456789abcdef\r\n" * 900_000
-            ended = run_sync(post.send_raw(data, Envelope("ada@example.com", [BOB, EVE])))
+            ended = run(post.send_raw(data, Envelope("ada@example.com", [BOB, EVE])))
         elif row.in_batch:
-            return _sent_in_batch(post, row)
+            return _sent_in_batch(run, post, row)
         else:
-            ended = run_sync(post.send(_message(1, row)))
+            ended = run(post.send(_message(1, row)))
     except MailkitError as error:
         ended = error
     return _told(ended)
 
 
-def _sent_in_stream(post: Post, row: Row) -> tuple[tuple[str, ...], int]:
+def _sent_in_stream(run: _Run, post: Post, row: Row) -> tuple[tuple[str, ...], int]:
     """Send the row's message as the only one of a stream."""
     if row.in_batch:
-        return _sent_in_batch(post, row)
+        return _sent_in_batch(run, post, row)
 
     async def letters() -> Any:
         yield _message(1, row)
@@ -194,7 +212,7 @@ def _sent_in_stream(post: Post, row: Row) -> tuple[tuple[str, ...], int]:
     async def go() -> Any:
         return [outcome async for outcome in post.send_many(letters(), 1, None, None)]
 
-    (outcome,) = run_sync(go())
+    (outcome,) = run(go())
     return _told(outcome.receipt or outcome.error)
 
 
@@ -206,7 +224,7 @@ def _told(ended: Receipt | MailkitError) -> tuple[tuple[str, ...], int]:
     return ("rejected", "rejected"), 0  # before any I/O, which is no attempt
 
 
-def _sent_in_batch(post: Post, row: Row) -> tuple[tuple[str, ...], int]:
+def _sent_in_batch(run: _Run, post: Post, row: Row) -> tuple[tuple[str, ...], int]:
     """Send a message of its own to each, in one stream."""
 
     async def letters() -> Any:
@@ -216,7 +234,7 @@ def _sent_in_batch(post: Post, row: Row) -> tuple[tuple[str, ...], int]:
     async def go() -> Any:
         return [outcome async for outcome in post.send_many(letters(), 1, None, None)]
 
-    ends: list[Any] = [outcome.receipt or outcome.error for outcome in run_sync(go())]
+    ends: list[Any] = [outcome.receipt or outcome.error for outcome in run(go())]
     return tuple(end.recipients[0].status for end in ends), max(end.attempts for end in ends)
 
 
@@ -237,14 +255,6 @@ def _names(fault: Fault) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _closed_port() -> Iterator[int]:
-    """Give a port on which nobody listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
 @frozen
 class _SMTPPlay:
     """An SMTP server with a fault."""
@@ -258,7 +268,7 @@ class _SMTPPlay:
     @contextmanager
     def server(cls, fault: Fault, side: Side) -> Iterator[_SMTPPlay]:
         del side
-        with SMTPServer(**fault.server) as server, _closed_port() as closed:
+        with SMTPServer(**fault.server) as server, closed_port() as closed:
             if not fault.is_second:
                 for phase, action, options in fault.script:
                     server.script(phase, action, **options)
@@ -291,100 +301,3 @@ class _SMTPPlay:
         kept = self.smtp.committed if self.fault.takes else self.smtp.messages
         taken = kept[sum(self.before) :]
         return tuple(sum(message.rcpt_to.count(address) for message in taken) for address in (BOB, EVE))
-
-
-class _Vendor(HTTPServer):
-    """A vendor with a fault, which takes each recipient's copy, once for each idempotency key where it honours them."""
-
-    def __init__(self, fault: Fault, *, honours_keys: bool, context: ssl.SSLContext | None) -> None:
-        self.fault = fault
-        self.honours_keys = honours_keys
-        played = [] if fault.is_cut else [None, fault] if fault.is_second else [fault]
-        self.faults = itertools.chain(played, itertools.repeat(None))
-        self.copies: list[str] = []
-        self.keys: set[str] = set()
-        self.stalled = threading.Event()
-        super().__init__(self._answered, context=context)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-
-    def _serve(self, conn: socket.socket, number: int) -> None:
-        if self.fault.is_cut and number == 1:
-            conn.recv(100)
-            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            conn.close()
-            return
-        super()._serve(conn, number)
-
-    def _answered(self, request: Received) -> Answer:
-        fault = next(self.faults)
-        bodies = request.json() if isinstance(request.json(), list) else [request.json()]
-        if fault is None or fault.takes:
-            refused = () if fault is None else fault.refused_inside
-            self._take(request, [address for body in bodies for address in _recipients(body) if address not in refused])
-        if fault is not None and fault.is_stalled:
-            self.stalled.wait(10)
-        if fault is not None and fault.refused_inside:
-            return Answer(200, [_said(_recipients(body)[0] in fault.refused_inside) for body in bodies])
-        if fault is not None and fault.answer is not None:
-            return fault.answer
-        if isinstance(request.json(), list):
-            return Answer(
-                200, {"data": [{"id": "1"} for _ in bodies]} if self.honours_keys else [_said(False)] * len(bodies)
-            )
-        return Answer(200, {"id": "1"} if self.honours_keys else _said(False))
-
-    def _take(self, request: Received, addresses: list[str]) -> None:
-        key = request.headers.get("idempotency-key") if self.honours_keys else None
-        if key is not None and key in self.keys:
-            return
-        if key is not None:
-            self.keys.add(key)
-        self.copies += addresses
-
-
-def _said(is_refused: bool) -> dict[str, Any]:
-    if is_refused:
-        return {"ErrorCode": 406, "Message": "You tried to send to a recipient that has been marked as inactive."}
-    return {"ErrorCode": 0, "Message": "OK", "MessageID": "1"}
-
-
-def _recipients(body: Any) -> list[str]:
-    given = body.get("to") or body["To"].split(", ")
-    return [each.strip() for each in given]
-
-
-@frozen
-class _HTTPPlay:
-    """A vendor's server with a fault."""
-
-    fault: Fault
-    side: Side
-    vendor: _Vendor
-    port: int
-    before: list[int] = field(factory=list[int])
-
-    @classmethod
-    @contextmanager
-    def server(cls, fault: Fault, side: Side) -> Iterator[_HTTPPlay]:
-        context = ServerTLS(_TLS, maximum=None).context if fault.is_tls else None
-        with (
-            _Vendor(fault, honours_keys=side == "honoured", context=context) as vendor,
-            _closed_port() as closed,
-        ):
-            yield cls(fault, side, vendor, closed if fault.is_refused else vendor.port)
-
-    def transport(self) -> ApiTransport:
-        kind = Resend if self.side == "honoured" else Postmark
-        host = "nowhere.example" if self.fault.name_error else "127.0.0.1"
-        return kind("KEY", host=host, port=self.port, **self.fault.client)
-
-    def let_go(self) -> None:
-        """Forget what came before."""
-        self.before.append(len(self.vendor.copies))
-
-    def release(self) -> None:
-        self.vendor.stalled.set()
-
-    def copies(self) -> tuple[int, ...]:
-        taken = self.vendor.copies[sum(self.before) :]
-        return tuple(taken.count(address) for address in (BOB, EVE))
