@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mailkit.redaction import Redactor, printable, redact
 from mailkit.secret import Secret
-from mailkit.smtp.mechanisms import Credentials, OAuthBearer, Plain, XOAuth2
+from mailkit.smtp.credentials import Credentials
+from mailkit.smtp.mechanisms import OAuthBearer, Plain, XOAuth2
 
 PASSWORD = "p/ss wörd+1%"
 

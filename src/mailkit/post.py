@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
 from mailkit.hooks import Hooks
-from mailkit.interruption import matched
 from mailkit.override import overriding
 from mailkit.passage import Passage, tell_what_is_left
 from mailkit.policies.retry import DEFAULT_RETRY, RetryPolicy
@@ -256,6 +255,8 @@ async def _accounting(
     taken: Iterable[_Taken], answered: Iterable[tuple[_Taken, Outcome]]
 ) -> AsyncGenerator[None, None]:
     """Let an interruption's ``outcomes`` name the messages as they were given, one for each that was taken; tell so."""
+    from mailkit.interruption import matched  # before there is anything to interrupt
+
     try:
         yield
     except BaseException as interruption:

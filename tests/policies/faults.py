@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 from tests.http2_server import GoAway, Reset
 from tests.http_server import Answer
 
-from mailkit.smtp.options import Timeouts
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, RawReply, Stall
 
 if TYPE_CHECKING:

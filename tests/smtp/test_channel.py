@@ -16,7 +16,7 @@ from mailkit import (
     Receipt,
     UnsupportedFeatureError,
 )
-from mailkit.smtp.options import Timeouts
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.testing import Disconnect, SMTPServer, Stall
 
 if TYPE_CHECKING:

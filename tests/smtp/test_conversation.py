@@ -13,7 +13,8 @@ from mailkit.edge.blocking import BlockingEdge
 from mailkit.secret import Secret
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.engine import Awaited, Expected
-from mailkit.smtp.options import DATA_END, SMTPOptions, Timeouts
+from mailkit.smtp.options import DATA_END, SMTPOptions
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transaction import Transaction
 
 

@@ -27,8 +27,9 @@ from mailkit.receipt import RecipientResult
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import Delivered, Delivery, envelope_lines
 from mailkit.smtp.extensions import Extensions
-from mailkit.smtp.options import SMTPOptions, Timeouts
+from mailkit.smtp.options import SMTPOptions
 from mailkit.smtp.raw import RawContent
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transaction import Transaction
 from mailkit.testing import CloseAfter, Disconnect, SMTPServer, StopReading
 

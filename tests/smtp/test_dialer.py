@@ -18,9 +18,9 @@ from mailkit import (
     TLSError,
     TransientError,
 )
-from mailkit.smtp.options import Timeouts
 from mailkit.smtp.pool import PoolLimits
 from mailkit.smtp.source_addresses import LEFT_OUT
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import Disconnect, SMTPServer, Stall
 from mailkit.url import transport_from_url

@@ -28,7 +28,7 @@ from mailkit import (
     TLSError,
     TransientError,
 )
-from mailkit.smtp.options import Timeouts
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.testing import CloseAfter, Disconnect, Endless, Garbage, RawReply, SMTPServer, Stall, StopReading
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mailkit import AuthenticationError, ConfigurationError, ProtocolError
 from mailkit.smtp.auth import choose
+from mailkit.smtp.credentials import Credentials
 from mailkit.smtp.gssapi import GSSAPI
 from mailkit.smtp.login import Login
-from mailkit.smtp.mechanisms import Credentials
 from mailkit.smtp.transport import SMTP
 
 TICKET = Credentials("", ticket=True)

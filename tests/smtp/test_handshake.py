@@ -24,7 +24,7 @@ from mailkit import (
 from mailkit.edge.anyio import AnyioEdge
 from mailkit.smtp.auth import Exchange
 from mailkit.smtp.channel import SMTPChannel
-from mailkit.smtp.options import Timeouts
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import CloseAfter, InjectAfter, RawReply, SMTPServer, Stall, TruncateTLS
 

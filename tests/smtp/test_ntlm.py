@@ -15,7 +15,7 @@ from spnego.exceptions import SpnegoError
 from tests.smtp.letters import Post
 
 from mailkit import AuthenticationError, ConfigurationError, ProtocolError
-from mailkit.smtp.mechanisms import Credentials
+from mailkit.smtp.credentials import Credentials
 from mailkit.smtp.ntlm import NTLM
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import SMTPServer

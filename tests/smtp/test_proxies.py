@@ -23,7 +23,7 @@ from mailkit import (
     TLSError,
 )
 from mailkit.proxy import Proxy
-from mailkit.smtp.options import Timeouts
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import SMTPServer
 from mailkit.url import transport_from_url

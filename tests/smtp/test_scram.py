@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailkit.errors import AuthenticationError, ConfigurationError, DeliveryError, ProtocolError
-from mailkit.smtp.mechanisms import Credentials
+from mailkit.smtp.credentials import Credentials
 from mailkit.smtp.scram import MAX_ITERATIONS, MIN_ITERATIONS, Scram
 
 USER = Credentials("user", password="pencil")

@@ -9,8 +9,8 @@ import pytest
 
 from mailkit import ConfigurationError, Mailer
 from mailkit.secret import Secret
-from mailkit.smtp.options import Timeouts
 from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.transport import Transport
 from mailkit.transport_url import TransportURL

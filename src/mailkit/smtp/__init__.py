@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from mailkit.edge.records import NameServers
     from mailkit.proxy import Proxy
     from mailkit.smtp.engine import TranscriptLine
-    from mailkit.smtp.options import Timeouts
     from mailkit.smtp.pool import PoolLimits
+    from mailkit.smtp.timeouts import Timeouts
     from mailkit.smtp.transport import SMTP
 
 __all__ = ["SMTP", "NameServers", "PoolLimits", "Proxy", "Timeouts", "TranscriptLine"]
@@ -19,7 +19,7 @@ _HOMES = {
     "NameServers": "mailkit.edge.records",
     "PoolLimits": "mailkit.smtp.pool",
     "Proxy": "mailkit.proxy",
-    "Timeouts": "mailkit.smtp.options",
+    "Timeouts": "mailkit.smtp.timeouts",
     "TranscriptLine": "mailkit.smtp.engine",
 }
 

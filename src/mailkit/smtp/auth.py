@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import AuthenticationError, ProtocolError
 from mailkit.smtp import commands
+from mailkit.smtp.credentials import Credentials
 from mailkit.smtp.gssapi import GSSAPI
 from mailkit.smtp.mechanism_names import NEEDS_TLS, WITH_PASSWORD, WITH_TOKEN
-from mailkit.smtp.mechanisms import CramMD5, Credentials, Login, Mechanism, OAuthBearer, Plain, XOAuth2
+from mailkit.smtp.mechanisms import CramMD5, Login, Mechanism, OAuthBearer, Plain, XOAuth2
 from mailkit.smtp.ntlm import NTLM
 from mailkit.smtp.scram import Scram
 

@@ -15,7 +15,7 @@ from mailkit.smtp.mechanism_names import check_installed
 if TYPE_CHECKING:
     from spnego import ContextProxy
 
-    from mailkit.smtp.mechanisms import Credentials
+    from mailkit.smtp.credentials import Credentials
 
 __all__ = ["GSSAPI"]
 

@@ -10,8 +10,8 @@ from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
+from mailkit.smtp.credentials import Credentials, shown_name
 from mailkit.smtp.mechanism_names import WITH_TOKEN, check_installed
-from mailkit.smtp.mechanisms import Credentials, shown_name
 
 if TYPE_CHECKING:
     from mailkit.edge import Edge

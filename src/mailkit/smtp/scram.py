@@ -19,7 +19,7 @@ from mailkit.smtp.saslprep import saslprep
 
 if TYPE_CHECKING:
     from mailkit.errors import Cause
-    from mailkit.smtp.mechanisms import Credentials
+    from mailkit.smtp.credentials import Credentials
 
 __all__ = ["MAX_ITERATIONS", "MIN_ITERATIONS", "Scram"]
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from attrs import evolve, field, fields, frozen
 
-from mailkit.edge import TLS
 from mailkit.errors import ConfigurationError
 from mailkit.host import check_host, is_address, is_loopback
 from mailkit.secret import Secret
-from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
 from mailkit.smtp.login import Login
 from mailkit.smtp.mechanism_names import MECHANISM_NAMES
-from mailkit.smtp.options import SMTPOptions, Timeouts
 from mailkit.smtp.pool import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
+from mailkit.smtp.timeouts import Timeouts
 from mailkit.transport import Capabilities
 from mailkit.transport_url import rate, seconds, switch, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mailkit.edge import Edge
     from mailkit.edge.records import NameServers
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.engine import TranscriptLine
     from mailkit.smtp.login import TokenSource
     from mailkit.smtp.mechanism_names import MechanismName
-    from mailkit.smtp.options import Protocol, Recipients, Security
+    from mailkit.smtp.options import Protocol, Recipients, Security, SMTPOptions
     from mailkit.transport_url import TransportURL
 
 __all__ = ["PARAMETERS", "SMTP"]
@@ -96,7 +93,11 @@ def _name(value: str | None) -> str | None:
 
 
 def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
+    if value is None:
+        return None
+    from pathlib import Path  # which few servers need
+
+    return Path(value)
 
 
 @frozen
@@ -191,6 +192,8 @@ class SMTP:
             msg = "a UNIX domain socket is not reached through a proxy: leave proxy= or unix_path= out"
             raise ConfigurationError(msg)
         if self.ehlo_name is not None:
+            from mailkit.smtp.greeting_name import check_ehlo_name
+
             check_ehlo_name(self.ehlo_name)
         has_secret = self.password is not None or self.token is not None
         has_ticket = self.mechanism == "GSSAPI" and not has_secret
@@ -218,7 +221,7 @@ class SMTP:
         Raises:
             ConfigurationError: A part of the URL is wrong.
         """
-        unix_path = Path(url.path) if url.scheme == "lmtp" and not url.host and url.path not in {"", "/"} else None
+        unix_path = url.path if url.scheme == "lmtp" and not url.host and url.path not in {"", "/"} else None
         if unix_path is None and url.path not in {"", "/"}:
             url.refuse(path=url.path)
         if not url.host and unix_path is None:
@@ -294,6 +297,12 @@ class SMTP:
 
     def options(self) -> SMTPOptions:
         """Return what the conversation reads."""
+        import platform  # what only sending needs is no cost of making a mailer
+
+        from mailkit.edge import TLS
+        from mailkit.smtp.greeting_name import default_ehlo_name
+        from mailkit.smtp.options import SMTPOptions
+
         security = self.security
         tls = TLS(
             ca_file=self.ca_file,
