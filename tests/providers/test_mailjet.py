@@ -101,6 +101,11 @@ class TestMailjet(ProviderContract):
         assert receipt.provider_id == "576460756513665525"
         assert [each.provider_id for each in receipt.recipients] == ["576460756513665525", "576460756513665526"]
 
+    def test_a_success_without_ids(self) -> None:
+        """What Mailjet says is a success is one, with the ids that it tells."""
+        receipt = self.sent(answer=Answer(200, {"Messages": [{"Status": "success"}]}))
+        assert (receipt.provider_id, len(receipt.accepted)) == (None, 1)
+
     @pytest.mark.parametrize("status", [200, 400])
     def test_each_message_of_a_batch_has_its_own_result(self, status: int) -> None:
         """Whatever the status of all, a message that was taken is accepted, and another's error is its own."""

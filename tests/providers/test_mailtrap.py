@@ -32,6 +32,10 @@ class TestMailtrap(ProviderContract):
     transport_class = Mailtrap
     rows: ClassVar[Sequence[Row]] = [
         Row(_error(200), "RejectedError", "rejected"),
+        *[
+            Row(Answer(200, {"success": False, "errors": errors}), "RejectedError", "rejected")
+            for errors in (None, 7, "no", {"from": ["is invalid"]})
+        ],
         Row(_error(400), "RejectedError", "rejected"),
         Row(_error(401), "AuthenticationError", cause="configuration"),
         Row(_error(403), "AuthenticationError", cause="configuration"),
@@ -97,6 +101,7 @@ class TestMailtrap(ProviderContract):
         [
             ({"success": False, "errors": ["no"]}, "RejectedError"),
             ({"success": True}, "OutcomeUnknownError"),
+            ({"success": True, "responses": [{"success": None}] * 2}, "OutcomeUnknownError"),
             ({"success": True, "responses": [{"success": True, "message_ids": ["id-1"]}]}, "OutcomeUnknownError"),
             ({"success": True, "responses": [{"success": True}, {}]}, "OutcomeUnknownError"),
         ],

@@ -48,6 +48,7 @@ class TestMandrill(ProviderContract):
         Row(Answer(500, {"name": "Invalid_Key"}), "OutcomeUnknownError", "unknown"),
         Row(Answer(200, [_result("bob@example.org", "rejected", "hard-bounce")]), "RejectedError", "rejected"),
         Row(Answer(200, [_result("bob@example.org", "invalid")]), "RejectedError", "rejected"),
+        Row(Answer(200, [{"email": "bob@example.org", "status": "rejected"}]), "RejectedError", "rejected"),
     ]
 
     def success(self, request: Received) -> Answer:

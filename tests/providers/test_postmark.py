@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
 from tests.http_server import Answer
 from tests.providers.kit import ProviderContract, Row
 
@@ -36,6 +37,9 @@ class TestPostmark(ProviderContract):
         Row(_error(422, 429), "RateLimitedError", cause="throttled"),
         Row(_error(429, 429), "RateLimitedError", cause="throttled"),
         Row(_error(503, 100), "OutcomeUnknownError", "unknown"),
+        Row(_error(200, 406), "RejectedError", "rejected"),
+        Row(_error(200, 10), "AuthenticationError", cause="configuration"),
+        Row(Answer(200, {"ErrorCode": 300}), "RejectedError", "rejected"),
     ]
 
     def success(self, request: Received) -> Answer:
@@ -59,6 +63,30 @@ class TestPostmark(ProviderContract):
     def test_the_id(self) -> None:
         """The receipt has Postmark's id."""
         assert self.sent().provider_id == "b7bc2f4a"
+
+    def test_a_code_that_is_no_number_refuses_nothing(self) -> None:
+        """A 2xx is accepted unless a number inside says otherwise; in a batch, each answer has to be readable."""
+        self.sent(answer=Answer(200, {"ErrorCode": "406", "Message": "?"}))
+        self.answer = Answer(200, [_GOOD, {"ErrorCode": None, "Message": "?"}])
+        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
+            outcomes = list(mailer.send_many([self.make_message() for _ in range(2)]))
+        assert [type(outcome.error).__name__ for outcome in outcomes] == ["OutcomeUnknownError"] * 2
+
+    @pytest.mark.parametrize("said", ["eve@example.net", "Eve@Example.NET, ann@example.org", "<eve@example.net>."])
+    def test_inactive_recipients_are_rejected(self, said: str) -> None:
+        """Where some are inactive the others get the message, and Postmark names in its text who does not."""
+        answer = {**_GOOD, "Message": f"Message OK, but will not deliver to these inactive addresses: {said}"}
+        message = self.make_message(to=["bob@example.org", "eve@example.net"])
+        first, second = self.sent(message, answer=Answer(200, answer)).recipients
+        assert (first.address, first.status) == ("bob@example.org", "accepted")
+        assert (second.address, second.status) == ("eve@example.net", "rejected")
+        self.answer = Answer(200, [answer, _GOOD])
+        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
+            one, other = mailer.send_many([message, message.evolve(message_id=None)])
+        assert one.receipt is not None
+        assert [each.status for each in one.receipt.recipients] == ["accepted", "rejected"]
+        assert other.receipt is not None
+        assert len(other.receipt.accepted) == 2
 
     def test_each_message_of_a_batch_has_its_own_result(self) -> None:
         """An error code inside an HTTP 200 is the message's own, and only its own."""

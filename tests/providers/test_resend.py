@@ -29,6 +29,7 @@ class TestResend(ProviderContract):
     rows: ClassVar[Sequence[Row]] = [
         Row(_error(401, "missing_api_key"), "AuthenticationError", cause="configuration"),
         Row(_error(403, "invalid_api_key"), "AuthenticationError", cause="configuration"),
+        Row(_error(403, "email_above_quota"), "RateLimitedError", cause="configuration"),
         Row(_error(403, "validation_error"), "RejectedError", "rejected"),
         Row(_error(409, "invalid_idempotent_request"), "RejectedError", "rejected"),
         Row(_error(409, "concurrent_idempotent_requests"), "TransientError", cause="transient"),
@@ -94,6 +95,21 @@ class TestResend(ProviderContract):
         ]
         with pytest.raises(MessageError, match="spring sale"):
             self.sent(self.make_message(tags=["spring sale"]))
+
+    @pytest.mark.parametrize("name", ["tag", "tag-2"])
+    def test_metadata_do_not_replace_a_tag(self, name: str) -> None:
+        """Metadata under a name that a tag has are refused: one of them would be lost."""
+        with pytest.raises(MessageError, match="rename the metadata"):
+            self.sent(self.make_message(tags=["a", "b"], metadata={name: "x"}))
+        assert not self._server.requests
+
+    def test_too_many_recipients_are_refused(self) -> None:
+        """Resend's limit is one of To alone: fifty and copies to others are taken, fifty-one are not."""
+        crowd = [f"user{number}@example.org" for number in range(51)]
+        assert len(self.sent(self.make_message(to=crowd[:50], cc=["cleo@example.org"])).accepted) == 51
+        with pytest.raises(MessageError, match="50 recipients in To"):
+            self.sent(self.make_message(to=crowd))
+        assert len(self._server.requests) == 1
 
     def test_two_fields_of_one_name(self) -> None:
         """Header fields are an object, so two of one name are refused, not merged."""

@@ -84,7 +84,7 @@ class Alibaba(_AlibabaCan, ApiTransport):
     (so an unknown outcome stays unknown), local parts that are not ASCII. A message that is refused because a quota is
     used up looks like one that is refused as spam.
 
-    Limits (read 2026-11): 100 recipients a message, 2 of them in Bcc; 256 characters of subject, 15 of From's name,
+    Limits (read 2026-11): 100 recipients a message, 2 of them in Bcc; 256 characters of subject, 14 of From's name,
     8 MB of text and html; 10 header fields, of which Message-ID is one.
 
     Example:

@@ -165,7 +165,7 @@ class Mailjet(ApiTransport):
             everybody = [each for name in ("To", "Cc", "Bcc") for each in answer.get(name) or ()]
             # Numbers beyond 2**53, so that only text is safe with everybody.
             ids = {str(each["Email"]): str(each["MessageID"]) for each in everybody}
-            return self.accepted(message, envelope, provider_id=next(iter(ids.values())), ids=ids)
+            return self.accepted(message, envelope, provider_id=next(iter(ids.values()), None), ids=ids)
         error = answer["Errors"][0]
         by_status = verdict_for(Response(int(error["StatusCode"]))) or REJECTED
         verdict = _CODES.get(error["ErrorCode"], by_status)

@@ -142,9 +142,15 @@ class Mailtrap(_MailtrapCan, ApiTransport):
     def _one_of(
         self, response: Response, answer: Mapping[str, Any], message: Message, envelope: Envelope
     ) -> Receipt | DeliveryError:
-        if answer["success"] is not True:
-            text = "; ".join(map(str, answer.get("errors", ())))
+        if answer["success"] is False:
+            match answer.get("errors"):
+                case [*errors]:
+                    text = "; ".join(map(str, errors))
+                case said:
+                    text = str(said or "")
             return self.refusal(REJECTED, response, message, envelope, text=text)
+        if answer["success"] is not True:
+            raise TypeError(answer["success"])
         ids: list[str] = answer["message_ids"]
         to = addressed(message, envelope)
         everybody = [each.addr_spec for each in (*to.to, *to.cc, *to.bcc)]

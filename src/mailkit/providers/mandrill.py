@@ -161,7 +161,8 @@ class Mandrill(ApiTransport):
             result = results.get(path.addr_spec.lower())
             if result is None:
                 continue
-            ids[path.addr_spec] = str(result["_id"])
+            if result.get("_id") is not None:  # whom it refuses may have none
+                ids[path.addr_spec] = str(result["_id"])
             if result["status"] in _REFUSED:
                 reason = str(result.get("reject_reason") or result["status"])
                 refused.append(RecipientResult(path.addr_spec, status="rejected", phase="response", text=reason))

@@ -8,6 +8,7 @@ from mailkit.providers.base import ApiTransport
 from mailkit.providers.content import base64_of, header_pairs, mailbox, mailboxes, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, REJECTED, THROTTLED, Verdict
+from mailkit.receipt import RecipientResult
 from mailkit.secret import Secret
 from mailkit.transport import Capabilities
 
@@ -36,7 +37,8 @@ class Postmark(ApiTransport):
     """Postmark's e-mail API: ``postmark://SERVER-TOKEN@default``.
 
     A message stream is chosen with ``options={"postmark": {"MessageStream": "broadcast"}}``. Templates are named by
-    their number or alias. ``sandbox=True`` (``?sandbox=on``) has Postmark check messages and deliver none.
+    their number or alias. ``sandbox=True`` (``?sandbox=on``) has Postmark check messages and deliver none. Recipients
+    that Postmark has as inactive are rejected in the receipt; if all are, so is the message.
 
     Not possible: send_at, more than one tag, amp and calendar parts, a Sender or return path of one's own, an
     idempotency key (so an unknown outcome stays unknown), local parts that are not ASCII. ``track_opens=False`` cannot
@@ -105,8 +107,11 @@ class Postmark(ApiTransport):
         return self.post(path, self.complete_payload(message, envelope))
 
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
-        """Read Postmark's id of the message."""
-        return self.accepted(message, envelope, provider_id=response.json()["MessageID"])
+        """Read Postmark's id of the message, and whom it does not send to."""
+        answer = self._one_of(response, message, envelope, response.json())
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def refine(self, response: Response, verdict: Verdict) -> Verdict:
         """Look at Postmark's own code, which comes with status 422 in most cases."""
@@ -126,14 +131,32 @@ class Postmark(ApiTransport):
 
     def parse_batch(self, response: Response, items: Sequence[Item]) -> Sequence[Receipt | DeliveryError]:
         """Read what became of each message: 200 says nothing about any."""
-        return [self._one_of(response, item, answer) for item, answer in zip(items, response.json(), strict=True)]
+        answers = zip(items, response.json(), strict=True)
+        return [self._one_of(response, item.message, item.envelope, answer) for item, answer in answers]
 
-    def _one_of(self, response: Response, item: Item, answer: Mapping[str, Any]) -> Receipt | DeliveryError:
-        code = answer["ErrorCode"]
+    def _one_of(
+        self, response: Response, message: Message, envelope: Envelope, answer: Mapping[str, Any]
+    ) -> Receipt | DeliveryError:
+        code, said = answer["ErrorCode"], str(answer.get("Message") or "")
         if code == 0:
-            return self.accepted(item.message, item.envelope, provider_id=answer["MessageID"])
-        verdict = _CODES.get(code, REJECTED)
-        return self.refusal(verdict, response, item.message, item.envelope, text=f"{code} {answer['Message']}")
+            others = [
+                RecipientResult(path.addr_spec, status="rejected", phase="response", text="inactive recipient")
+                for path in envelope.rcpt_to
+                if path.addr_spec.lower() in _words(said)
+            ]
+            return self.accepted(message, envelope, provider_id=answer["MessageID"], others=others)
+        if not isinstance(code, int):
+            raise TypeError(code)
+        return self.refusal(_CODES.get(code, REJECTED), response, message, envelope, text=f"{code} {said}".rstrip())
+
+
+def _words(said: str) -> set[str]:
+    """Return what may be an address in what Postmark says.
+
+    Where some recipients are inactive, the others get the message, and nothing but this text names those who do not:
+    "Message OK, but will not deliver to these inactive addresses: …", where it is otherwise just "OK".
+    """
+    return {each.strip("<>.;:'\"()").lower() for each in said.replace(",", " ").split()}
 
 
 def _headers(message: Message) -> list[tuple[str, str]]:

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Resend"]
 
+_MOST_TO: Final = 50
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 # https://resend.com/docs/api-reference/errors, by status and name
 _NAMES: Final[Mapping[tuple[int, str], Verdict]] = {
+    (403, "email_above_quota"): QUOTA,
     (403, "validation_error"): REJECTED,
     (409, "concurrent_idempotent_requests"): IN_FLIGHT,
     (409, "resource_locked"): NOT_SENT,
@@ -67,7 +69,6 @@ class Resend(ApiTransport):
     )
     endpoints: ClassVar[Mapping[str, str]] = {"": "https://api.resend.com"}
     path: ClassVar[str] = "/emails"
-    max_recipients: ClassVar[int | None] = 50
     idempotency_header: ClassVar[str | None] = "Idempotency-Key"
     idempotency_length: ClassVar[int] = 256
     batch_size: ClassVar[int] = 100
@@ -79,6 +80,8 @@ class Resend(ApiTransport):
         """Return one message."""
         refuse_beside_template(message, self, "text", "html")
         to = addressed(message, envelope)
+        if len(to.to) > _MOST_TO:
+            raise MessageError(f"{self} takes {_MOST_TO} recipients in To: send it in several messages")
         template = message.template
         payload: dict[str, Any] = {
             "from": None if message.from_ is None else mailbox(message.from_),
@@ -130,6 +133,10 @@ def _variables(template: Template) -> Mapping[str, Any]:
 def _tags(message: Message) -> list[dict[str, str]]:
     named = {f"tag-{place}" if place > 1 else "tag": tag for place, tag in enumerate(message.tags, 1)}
     pairs = {**named, **message.metadata}
+    if len(pairs) < len(named) + len(message.metadata):
+        raise MessageError(
+            'Resend takes tags and metadata under one roof, and "tag" is the tags\' name: rename the metadata'
+        )
     for text in (*pairs, *pairs.values()):
         if not _LABEL.fullmatch(text):
             raise MessageError(

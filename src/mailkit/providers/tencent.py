@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tencent"]
 
+_MOST_TO: Final = 50
 _MOST_COPIES: Final = 20
 _MOST_ATTACHMENTS: Final = 10
 
@@ -121,7 +122,7 @@ class Tencent(_TencentCan, ApiTransport):
     chosen for one message, send_at, a colon in From's name, an idempotency key (so an unknown outcome stays unknown),
     local parts that are not ASCII.
 
-    Limits (read 2026-11): 50 recipients a message, 20 of them in Cc and 20 in Bcc; 10 attachments, of 4 MB together;
+    Limits (read 2026-11): 50 recipients in To, 20 in Cc and 20 in Bcc; 10 attachments, of 4 MB together;
     100 characters of subject; 20 requests a second, 10 messages an hour to one address.
 
     Example:
@@ -140,7 +141,7 @@ class Tencent(_TencentCan, ApiTransport):
     path: ClassVar[str] = "/"
     parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {"session_token": Secret}
     takes_secret: ClassVar[bool] = True
-    max_recipients: ClassVar[int | None] = 50
+    max_recipients: ClassVar[int | None] = _MOST_TO + 2 * _MOST_COPIES
     accepts_in_body: ClassVar[bool] = True
 
     session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
@@ -160,8 +161,11 @@ class Tencent(_TencentCan, ApiTransport):
         if message.from_ is None or not message.subject:
             raise MessageError(f"{self} wants a From and a subject, also with a template: give the message both")
         to = addressed(message, envelope)
-        if max(len(to.cc), len(to.bcc)) > _MOST_COPIES:
-            raise MessageError(f"{self} takes {_MOST_COPIES} recipients in Cc, and as many in Bcc: send it twice")
+        if len(to.to) > _MOST_TO or max(len(to.cc), len(to.bcc)) > _MOST_COPIES:
+            raise MessageError(
+                f"{self} takes {_MOST_TO} recipients in To, and {_MOST_COPIES} in each of Cc and Bcc: send it in "
+                "several messages"
+            )
         if len(message.attachments) > _MOST_ATTACHMENTS:
             raise MessageError(f"{self} takes {_MOST_ATTACHMENTS} attachments: pack several into one")
         headers = header_mapping(message, self)
