@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextvars
+import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,10 +15,12 @@ from tests.edge.test_stream import echo
 
 import mailkit.edge.blocking as module
 from mailkit.edge import Edge, run_sync
-from mailkit.edge.blocking import BlockingEdge
+from mailkit.edge.blocking import BlockingEdge, _ThreadTurn
 from mailkit.errors import ConnectError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.edge.conftest import Serve
 
 
@@ -72,7 +76,7 @@ def test_jobs_see_the_callers_context() -> None:
 
 
 def test_jobs_without_a_thread_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the system gives no more threads, those that run are waited for and the error is ours."""
+    """When the system gives no more threads, none of the jobs has begun, no thread is left, and the error is ours."""
     real = threading.Thread.start
     started: list[threading.Thread] = []
     done: list[int] = []
@@ -92,29 +96,100 @@ def test_jobs_without_a_thread_are_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConnectError, match="no thread can be started") as caught:
         run_sync(edge.run_all([job] * 5))
     assert caught.value.retryable
-    assert len(done) == 2
+    for thread in started:
+        thread.join(10)
+    assert not done
 
 
-def test_an_interrupt_waits_once_for_the_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C lets the jobs under way end, so that what they did is known, and is then raised."""
-    real = threading.Thread.join
-    interrupts = iter([KeyboardInterrupt()])
-    done: list[int] = []
+class Pressed(Exception):
+    """What a test's signal handler raises."""
+
+
+def press(handled: list[int]) -> None:
+    """Interrupt the main thread while it waits for the other jobs, and return when it has been."""
+    main, before = threading.main_thread().ident, len(handled)
+    assert main is not None
+    while sys._current_frames()[main].f_code is not _ThreadTurn.wait.__code__:
+        time.sleep(0.001)  # nothing tells when a thread has begun to wait
+    signal.pthread_kill(main, signal.SIGINT)
+    while len(handled) == before:
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def handled() -> Iterator[list[int]]:
+    """What the handler of SIGINT, which raises, was called for."""
+    calls: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        calls.append(number)
+        raise Pressed
+
+    previous = signal.signal(signal.SIGINT, handle)
+    yield calls
+    signal.signal(signal.SIGINT, previous)
+
+
+def test_an_interrupt_lets_the_other_jobs_end(handled: list[int]) -> None:
+    """After Ctrl-C the jobs under way come to their end, so that what they did is known, and then it is raised."""
+    done: list[str] = []
     edge = BlockingEdge()
 
-    def join(thread: threading.Thread, timeout: float | None = None) -> None:
-        for interrupt in interrupts:
-            raise interrupt
-        real(thread, timeout)
+    async def first() -> None:
+        done.append("first")
+
+    async def second() -> None:
+        press(handled)
+        await edge.sleep(0.02)
+        done.append("second")
+
+    with pytest.raises(Pressed):
+        run_sync(edge.run_all([first, second]))
+    assert done == ["first", "second"]
+
+
+def test_a_second_interrupt_gets_out(handled: list[int]) -> None:
+    """Who presses twice does not wait for a job that does not end."""
+    done: list[str] = []
+    may_end, ended = threading.Event(), threading.Event()
+
+    async def first() -> None:
+        done.append("first")
+
+    async def second() -> None:
+        press(handled)
+        press(handled)
+        may_end.wait(10)
+        done.append("second")
+        ended.set()
+
+    with pytest.raises(Pressed):
+        run_sync(BlockingEdge().run_all([first, second]))
+    assert done == ["first"]
+    may_end.set()
+    assert ended.wait(10)
+
+
+def test_an_interrupt_while_threads_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows whether a thread has begun, no job does, and nothing is waited for."""
+    real = threading.Thread.start
+    started: list[threading.Thread] = []
+    done: list[int] = []
+
+    def start(thread: threading.Thread) -> None:
+        if started:
+            raise Pressed
+        real(thread)
+        started.append(thread)
 
     async def job() -> None:
-        await edge.sleep(0.02)
         done.append(1)
 
-    monkeypatch.setattr(threading.Thread, "join", join)
-    with pytest.raises(KeyboardInterrupt):
-        run_sync(edge.run_all([job] * 3))
-    assert len(done) == 3
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Pressed):
+        run_sync(BlockingEdge().run_all([job] * 3))
+    started[0].join(10)
+    assert not done
 
 
 def test_closing_wakes_a_blocked_thread(serve: Serve) -> None:

@@ -95,17 +95,16 @@ def test_a_slot_cannot_be_released_twice(edge: Edge) -> None:
 class LateTurn:
     """A turn that is called at the very moment its wait ends."""
 
-    def __init__(self, outcome: bool | BaseException) -> None:
-        self.outcome = outcome
+    def __init__(self, interruption: BaseException | None = None) -> None:
+        self.interruption = interruption
         self.slots: FairSlots | None = None
 
-    async def wait(self, deadline: float) -> bool:
+    async def wait(self, deadline: float) -> None:
         """Be called, then end."""
         assert self.slots is not None
-        self.slots.release()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
+        self.slots.release("first")
+        if self.interruption is not None:
+            raise self.interruption
 
     def call(self) -> None:
         """Do nothing: the wait is over already."""
@@ -113,23 +112,40 @@ class LateTurn:
 
 def test_a_turn_called_at_the_deadline_is_taken() -> None:
     """A slot handed over at the moment the deadline passes is not lost: the waiter has it."""
-    turn = LateTurn(outcome=False)
+    turn = LateTurn()
     slots = turn.slots = FairSlots(1, lambda: turn)
-    run_in("blocking", lambda: slots.acquire(deadline=0))
-    run_in("blocking", lambda: slots.acquire(deadline=0))
-    assert slots._free == 0
-    slots.release()
-    assert slots._free == 1
+    run_in("blocking", lambda: slots.acquire(deadline=0, holder="first"))
+    run_in("blocking", lambda: slots.acquire(deadline=0, holder="second"))
+    assert list(slots._holders) == ["second"]
+    slots.release("second")
+    assert not slots._holders
 
 
 def test_a_turn_called_while_it_gives_up_goes_to_the_next() -> None:
     """A slot handed over to a waiter that is interrupted becomes free again."""
     turn = LateTurn(KeyboardInterrupt())
     slots = turn.slots = FairSlots(1, lambda: turn)
-    run_in("blocking", lambda: slots.acquire(deadline=0))
+    run_in("blocking", lambda: slots.acquire(deadline=0, holder="first"))
     with pytest.raises(KeyboardInterrupt):
-        run_in("blocking", lambda: slots.acquire(deadline=0))
-    assert slots._free == 1
+        run_in("blocking", lambda: slots.acquire(deadline=0, holder="second"))
+    assert not slots._holders
+    assert not slots._queue
+
+
+def test_a_holder_may_give_back_twice(edge: Edge, run: Any) -> None:
+    """What a holder gives back a second time, or never had, is nobody else's slot."""
+    slots = edge.slots(1)
+
+    async def conversation() -> None:
+        await slots.acquire(deadline=edge.now() + 5, holder="first")
+        slots.release("first")
+        await slots.acquire(deadline=edge.now() + 5, holder="second")
+        slots.release("first")
+        slots.release("third")
+        with pytest.raises(DeliveryTimeout):
+            await slots.acquire(deadline=edge.now(), holder="third")
+
+    run(conversation)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -16,7 +16,7 @@ import anyio.to_thread
 from mailkit.edge.connect import connect_tcp, connect_unix
 from mailkit.edge.http_clients import TaskClients
 from mailkit.edge.readiness import ready
-from mailkit.edge.slots import FairSlots
+from mailkit.edge.slots import FairLock, FairSlots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
@@ -120,9 +120,9 @@ class AnyioEdge:
         """Wait."""
         await anyio.sleep(max(0.0, seconds))
 
-    def lock(self) -> _TaskLock:
+    def lock(self) -> FairLock:
         """Return a new lock."""
-        return _TaskLock()
+        return FairLock(_TaskTurn)
 
     def slots(self, limit: int) -> FairSlots:
         """Return a new bound."""
@@ -237,26 +237,9 @@ class _TaskTurn:
     def __init__(self) -> None:
         self._event = anyio.Event()
 
-    async def wait(self, deadline: float) -> bool:
+    async def wait(self, deadline: float) -> None:
         with anyio.move_on_after(deadline - time.monotonic()):
             await self._event.wait()
-            return True
-        return False
 
     def call(self) -> None:
         self._event.set()
-
-
-class _TaskLock:
-    """A lock between tasks: one slot. An ``anyio.Lock`` belongs to the first event loop that uses it."""
-
-    __slots__ = ("_slots",)
-
-    def __init__(self) -> None:
-        self._slots = FairSlots(1, _TaskTurn)
-
-    async def __aenter__(self) -> None:
-        await self._slots.acquire(deadline=float("inf"))
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._slots.release()

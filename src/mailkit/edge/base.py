@@ -184,18 +184,26 @@ class Lock(Protocol):
 
 
 class Slots(Protocol):
-    """A bound on how many may hold something at once; who waits longest is served first."""
+    """A bound on how many may hold something at once; who waits longest is served first.
 
-    async def acquire(self, *, deadline: float) -> None:
+    A signal handler may raise on the way out of :meth:`acquire`, or on the way into :meth:`release`. Whoever must lose
+    no slot by that names a holder, and gives back in a ``finally`` that begins before the slot is taken.
+    """
+
+    async def acquire(self, *, deadline: float, holder: object = None) -> None:
         """Take a slot.
+
+        Args:
+            deadline: When to give up.
+            holder: Who takes it, hashed by identity: each takes one at a time. None is nobody in particular.
 
         Raises:
             DeliveryTimeout: None became free before the deadline.
         """
         ...
 
-    def release(self) -> None:
-        """Give the slot back."""
+    def release(self, holder: object = None) -> None:
+        """Give the slot back. A holder may do so when it holds none: nothing happens then."""
         ...
 
 

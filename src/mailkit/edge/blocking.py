@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailkit.edge.base import run_sync
 from mailkit.edge.http_clients import BlockingClients
 from mailkit.edge.readiness import ready
-from mailkit.edge.slots import FairSlots
+from mailkit.edge.slots import FairLock, FairSlots
 from mailkit.errors import ConnectError
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ class BlockingEdge:
         """Wait."""
         time.sleep(max(0.0, seconds))
 
-    def lock(self) -> _ThreadLock:
+    def lock(self) -> FairLock:
         """Return a new lock."""
-        return _ThreadLock()
+        return FairLock(_ThreadTurn)
 
     def slots(self, limit: int) -> FairSlots:
         """Return a new bound."""
@@ -187,34 +187,22 @@ class _PollWaiter:
         """The shutdown that follows wakes a blocked thread."""
 
 
-class _ThreadLock:
-    """A lock between threads."""
+class _ThreadTurn:
+    """A thread in the queue for a slot."""
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
+        # Not an Event: that is written in Python, and a signal handler that raises inside it leaves its lock taken.
         self._lock = threading.Lock()
-
-    async def __aenter__(self) -> None:
         self._lock.acquire()
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._lock.release()
-
-
-class _ThreadTurn:
-    """A thread in the queue for a slot."""
-
-    __slots__ = ("_event",)
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    async def wait(self, deadline: float) -> bool:
-        return self._event.wait(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
+    async def wait(self, deadline: float) -> None:
+        self._lock.acquire(timeout=min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
 
     def call(self) -> None:
-        self._event.set()
+        with suppress(RuntimeError):  # called before
+            self._lock.release()
 
 
 def _call_or_leave(function: Callable[[], T], seconds: float) -> T | None:
@@ -254,28 +242,81 @@ def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
         except BaseException as error:  # noqa: BLE001 - raised when all have ended
             errors.append(error)
 
-    threads: list[threading.Thread] = []
+    others = [_Job(run, index) for index in range(1, len(jobs))]
     try:
-        for index in range(1, len(jobs)):
-            # Context variables go along, as they do into a task.
-            thread = threading.Thread(
-                target=copy_context().run, args=(run, index), name=f"mailkit job {index}", daemon=True
-            )
-            _start(thread)
-            threads.append(thread)
-    except ConnectError as error:
-        errors.append(error)
-    else:
+        for job in others:
+            job.start()
+        for job in others:
+            job.begin()
         if jobs:
             run(0)
-    for thread in threads:
-        try:
-            thread.join()
-        except KeyboardInterrupt as error:
-            # The others cannot be cancelled, and what they have begun must be known: wait once more. A second
-            # one gets out.
-            errors.append(error)
-            thread.join()
+    except BaseException as error:  # noqa: BLE001 - raised when all have ended
+        errors.append(error)
+    try:
+        _wait_for(others)
+    except BaseException as error:  # noqa: BLE001 - raised when all have ended
+        # The others cannot be cancelled, and what they have begun must be known: wait once more. A second interrupt
+        # gets out.
+        errors.append(error)
+        _wait_for(others)
     if errors:
         raise errors[0]
     return [results[index] for index in range(len(jobs))]
+
+
+class _Job:
+    """A thread that is waited for as often as it takes, whatever a signal handler has raised meanwhile.
+
+    ``Thread.join`` cannot be: what raises in it makes Python 3.11 and 3.12 take the thread for one that has ended. And
+    of a ``Thread.start`` that was interrupted nobody knows whether the thread runs: so it does nothing before it is
+    told to.
+
+    Args:
+        run: What it does; raises nothing.
+        index: Which of the jobs it runs.
+    """
+
+    def __init__(self, run: Callable[[int], None], index: int) -> None:
+        self._run = run
+        self._index = index
+        self._beginning = _ThreadTurn()
+        self._end = _ThreadTurn()
+        self._is_wanted = False
+        self._has_ended = False
+        # Context variables go along, as they do into a task.
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._work,), name=f"mailkit job {index}", daemon=True
+        )
+
+    def start(self) -> None:
+        _start(self._thread)
+
+    def begin(self) -> None:
+        self._is_wanted = True
+        self._beginning.call()
+
+    def dismiss(self) -> None:
+        """Let it end without having run, where it has not been told to."""
+        self._beginning.call()
+
+    def wait(self) -> None:
+        if self._is_wanted:
+            while not self._has_ended:
+                run_sync(self._end.wait(float("inf")))
+            self._thread.join()  # which takes no time any more
+
+    def _work(self) -> None:
+        run_sync(self._beginning.wait(float("inf")))
+        if self._is_wanted:
+            try:
+                self._run(self._index)
+            finally:
+                self._has_ended = True
+                self._end.call()
+
+
+def _wait_for(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        job.dismiss()
+    for job in jobs:
+        job.wait()

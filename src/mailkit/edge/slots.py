@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from mailkit.edge.failures import timed_out
@@ -11,26 +10,29 @@ from mailkit.edge.failures import timed_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FairSlots", "Turn"]
+__all__ = ["FairLock", "FairSlots", "Turn"]
 
 
 class Turn(Protocol):
     """One who waits in the queue."""
 
-    async def wait(self, deadline: float) -> bool:
-        """Wait for :meth:`call`; False when the deadline passes first."""
+    async def wait(self, deadline: float) -> object:
+        """Wait for :meth:`call` until the deadline."""
         ...
 
     def call(self) -> None:
-        """It is your turn."""
+        """It is your turn; may be said twice."""
         ...
 
 
 class FairSlots:
     """Slots that are handed on: who waits longest gets the one that becomes free, and nobody can overtake.
 
-    The count is a number of ours and the queue holds only those who wait right now, so slots that are held
-    live on when one event loop ends and another begins.
+    Who holds one is a set of ours and the queue holds only those who wait right now, so slots that are held live on
+    when one event loop ends and another begins.
+
+    A signal handler may raise between any two steps. So holding a slot is one entry in one dictionary, made and removed
+    in one step; and every other step can be taken once more, by whoever comes here next, without changing anything.
 
     Args:
         limit: How many slots there are.
@@ -41,42 +43,74 @@ class FairSlots:
         if limit < 1:
             raise ValueError(f"a bound of {limit} would let nobody in")
         self._limit = limit
-        self._free = limit
         self._new_turn = new_turn
-        self._queue: deque[Turn] = deque()
+        self._holders: dict[object, None] = {}
+        self._queue: dict[object, Turn] = {}  # by who waits, longest first
         self._mutex = threading.Lock()
 
-    async def acquire(self, *, deadline: float) -> None:
+    async def acquire(self, *, deadline: float, holder: object = None) -> None:
         """Take a slot."""
-        with self._mutex:
-            if self._free:
-                self._free -= 1
-                return
-            turn = self._new_turn()
-            self._queue.append(turn)
+        anybody = _Anybody()
+        claim = anybody if holder is None else holder
         try:
-            called = await turn.wait(deadline)
+            await self._acquire(claim, deadline)
         except BaseException:
-            if not self._leave_queue(turn):
-                self.release()  # called at the moment of giving up: the slot goes to the next
+            self.release(claim)
             raise
-        if not called and self._leave_queue(turn):
+        anybody.has_slot = True
+
+    async def _acquire(self, holder: object, deadline: float) -> None:
+        with self._mutex:
+            self._hand_on()
+            if len(self._holders) < self._limit:
+                self._holders[holder] = None
+                return
+            turn = self._queue[holder] = self._new_turn()
+        await turn.wait(deadline)
+        # Whatever ended the wait: a slot may have been handed over at that moment.
+        if holder not in self._holders:
             raise timed_out(f"none of the {self._limit} slots became free", "pool")
 
-    def release(self) -> None:
+    def release(self, holder: object = None) -> None:
         """Give the slot back."""
         with self._mutex:
-            if self._queue:
-                self._queue.popleft().call()
-                return
-            if self._free == self._limit:
-                raise RuntimeError("a slot was released that nobody had acquired")
-            self._free += 1
+            if holder is None:
+                holder = next((each for each in self._holders if isinstance(each, _Anybody) and each.has_slot), None)
+                if holder is None:
+                    raise RuntimeError("a slot was released that nobody had acquired")
+            # Also where it still waits, or waits no more and has not left the queue yet.
+            self._queue.pop(holder, None)
+            self._holders.pop(holder, None)
+            self._hand_on()
 
-    def _leave_queue(self, turn: Turn) -> bool:
-        """Whether `turn` was still waiting."""
-        with self._mutex:
-            if turn not in self._queue:
-                return False
-            self._queue.remove(turn)
-            return True
+    def _hand_on(self) -> None:
+        while self._queue and len(self._holders) < self._limit:
+            holder, turn = next(iter(self._queue.items()))
+            self._holders[holder] = None
+            turn.call()
+            del self._queue[holder]
+
+
+class _Anybody:
+    """A holder without a name: what one gives back is as good as any other's that knows of its own."""
+
+    has_slot = False
+
+
+class FairLock:
+    """One slot. It belongs to no event loop, as an ``anyio.Lock`` would, and whoever waits longest is next.
+
+    Args:
+        new_turn: Makes what a waiter waits on.
+    """
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, new_turn: Callable[[], Turn]) -> None:
+        self._slots = FairSlots(1, new_turn)
+
+    async def __aenter__(self) -> None:
+        await self._slots.acquire(deadline=float("inf"))
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._slots.release()
