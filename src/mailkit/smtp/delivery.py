@@ -159,6 +159,7 @@ class Delivery:
             except DeliveryError as error:
                 return Delivered(self.results(), error, reply)
             self._enter(transaction)
+            self._transaction = None
             reply = transaction.content_reply or reply
             self.needs_reset = transaction.is_open
             if transaction.is_closing:
@@ -265,7 +266,7 @@ class Delivery:
 
     def _queue(self, transaction: Transaction, piece: bytes, *, last: bool) -> None:
         if self._chunking:
-            shown = piece[: piece.index(b"\r")].decode("ascii")
+            shown = None if self._options.transcript is None else piece[: piece.index(b"\r")].decode("ascii")
             what = Awaited.CONTENT if last else Awaited.CHUNK
             self._engine.expect(piece, Expected(what, transaction), shown=shown)
         else:

@@ -123,7 +123,7 @@ class Pool:
         session.is_reused = True
         is_ready = False
         try:
-            is_ready = not fresh and self._may_serve(session) and await session.prepare()
+            is_ready = not fresh and self._may_serve(session) and session.is_usable and await session.prepare()
         finally:
             if not is_ready:  # also when it was interrupted in the middle of a RSET
                 async with self._edge.shield():
@@ -167,7 +167,7 @@ class Pool:
 
     def _may_serve(self, session: Session) -> bool:
         is_fresh = self._edge.now() - session.used_at < self._limits.idle_timeout
-        return is_fresh and not self.is_spent(session) and session.is_usable
+        return is_fresh and session.is_in_step and not self.is_spent(session)
 
     def _process(self) -> _Process:
         """Return what belongs to this process, and leave alone what a fork has copied from its parent."""

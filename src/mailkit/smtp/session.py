@@ -70,6 +70,12 @@ class Session:
         """Whether another message may go over it: it takes no time to ask, and costs no round trip."""
         return self.conversation.is_quiet
 
+    @property
+    def is_in_step(self) -> bool:
+        """Whether it may go back to the pool: nothing is wrong with it that is known without asking the kernel."""
+        conversation = self.conversation
+        return conversation.is_usable and conversation.engine.broken is None and not conversation.engine.awaiting
+
     async def prepare(self) -> bool:
         """Clear what the last transaction may have left behind; return whether the session can be used."""
         if self.needs_reset:
