@@ -38,6 +38,16 @@ def test_recipients_are_sorted_by_what_became_of_them() -> None:
     assert whole.unknown == (UNKNOWN,)
 
 
+def test_an_error_names_the_first_ten_recipients() -> None:
+    """A message to a thousand leaves a line that can be read, and the error has all of them."""
+    refused = [RecipientResult(f"u{number}@example.com", status="rejected", code=550) for number in range(1000)]
+    error = error_for_recipients(refused, "no luck", transport="null://")
+    assert str(error).endswith("; u9@example.com: rejected (550); and 990 more, each in .recipients")
+    assert error.recipients == tuple(refused)
+    ten = error_for_recipients(refused[:10], "no luck", transport="null://")
+    assert str(ten).endswith("; u9@example.com: rejected (550)")
+
+
 def test_recipients_may_be_any_iterable() -> None:
     """A list becomes a tuple, so that the receipt can never change."""
     made = Receipt(message_id="1@example.com", transport="null://", recipients=[ACCEPTED])

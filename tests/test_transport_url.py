@@ -184,10 +184,12 @@ def test_parameters_are_read_by_their_functions() -> None:
 
 
 def test_an_unknown_parameter_lists_the_known_ones() -> None:
-    """A slip is shown beside what could have been meant, sorted."""
+    """A slip is shown with what was meant by it, if there is such a name, and beside all that are known, sorted."""
     url = TransportURL.parse("smtp://mx.test?tsl=off")
-    with pytest.raises(ConfigurationError, match=r"^smtp:// has no parameter 'tsl'; it knows: timeout, tls$"):
+    with pytest.raises(ConfigurationError, match=r"'tsl' \(did you mean 'tls'\?\); it knows: timeout, tls$"):
         url.parameters(tls=str, timeout=seconds)
+    with pytest.raises(ConfigurationError, match=r"^smtp:// has no parameter 'tsl'; it knows: timeout$"):
+        url.parameters(timeout=seconds)
     with pytest.raises(ConfigurationError, match=r"^smtp:// has no parameter 'tsl'; it knows: none$"):
         url.parameters()
 

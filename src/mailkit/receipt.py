@@ -17,7 +17,7 @@ from mailkit.errors import (
 from mailkit.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mailkit.message import Message
 
@@ -25,6 +25,9 @@ __all__ = ["Outcome", "Progress", "Receipt", "RecipientResult", "Status"]
 
 Status = Literal["accepted", "deferred", "rejected", "not_sent", "unknown"]
 """What became of a message for one recipient; see ``mailkit.errors.DeliveryOutcome``."""
+
+_TOLD: Final = 10
+"""How many recipients an error's text names: a message may have ten thousand, and a line of a log may not."""
 
 _WORST_FIRST: Final[tuple[Status, ...]] = ("unknown", "rejected", "deferred", "not_sent", "accepted")
 
@@ -63,6 +66,13 @@ class RecipientResult:
     def __str__(self) -> str:
         said = " ".join(str(part) for part in (self.code, self.enhanced_code, self.text) if part)
         return f"{self.address}: {self.status}" + (f" ({said})" if said else "")
+
+
+def told(results: Sequence[RecipientResult]) -> str:
+    """Return what became of recipients in words, of the first ones where there are many."""
+    more = len(results) - _TOLD
+    first = "; ".join(map(str, results[:_TOLD]))
+    return first if more <= 0 else f"{first}; and {more:,} more, each in .recipients"
 
 
 # tuple itself, as a converter, leaves type checkers with an unsolved type variable.
@@ -146,7 +156,7 @@ def error_for_recipients(
     statuses = {result.status for result in results}
     # "unknown" before "rejected": who sends again after this must know first that a copy may be on its way.
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.status))
-    message = f"{what}: " + "; ".join(map(str, results))
+    message = f"{what}: {told(results)}"
     kind = _ERRORS.get(worst.status, TransientError)
     outcome: DeliveryOutcome | None = "not_sent" if statuses == {"not_sent"} else None
     return kind(

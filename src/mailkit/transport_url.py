@@ -11,7 +11,7 @@ from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["TransportURL", "frequency", "rate", "seconds", "switch", "whole"]
 
@@ -78,7 +78,10 @@ class TransportURL:
                 hold a secret.
         """
         if not (text.isascii() and text.isprintable()) or " " in text:
-            msg = "a transport URL is printable ASCII without spaces: percent-encode anything else in user and password"
+            msg = (
+                'a transport URL is printable ASCII without spaces: percent-encode everything else, as in "%20" for a '
+                'space and "%C3%A9" for "é"'
+            )
             raise ConfigurationError(msg)
         scheme, colon, _ = text.partition("://")
         if not colon or not scheme.replace("+", "").replace("-", "").isalnum():
@@ -111,7 +114,7 @@ class TransportURL:
             key = name.replace("-", "_")
             if key not in known:
                 known_names = ", ".join(sorted(known)) or "none"
-                msg = f"{self.name} has no parameter {name!r}; it knows: {known_names}"
+                msg = f"{self.name} has no parameter {name!r}{_near(key, known)}; it knows: {known_names}"
                 raise ConfigurationError(msg)
             if key in values:
                 msg = f"{self.name} has the parameter {name!r} twice: keep one"
@@ -141,6 +144,13 @@ class TransportURL:
             if value:
                 msg = f"{self.name} takes no {name}: leave it out"
                 raise ConfigurationError(msg)
+
+
+def _near(key: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _split(scheme: str, text: str) -> TransportURL | None:

@@ -189,6 +189,7 @@ class ProviderContract(TransportContract):
         with pytest.raises(ConfigurationError) as caught:
             self.transport_class(bad, **self.fields)
         assert "X: y" not in str(caught.value)
+        assert ("the key is empty" in str(caught.value)) is (not bad)
 
     def test_the_vendors_errors(self, subtests: pytest.Subtests) -> None:
         """Each row of the vendor's error table leads to the error, outcome and cause that it should."""

@@ -171,6 +171,7 @@ def test_an_address_that_needs_smtputf8(colour: Colour) -> None:
         error = refused(post, to="jörg@example.org")
         assert isinstance(error, UnsupportedFeatureError)
         assert not isinstance(error, DeliveryError)
+        assert "for 'jörg@example.org'" in str(error)
     with SMTPServer() as server, Post.to(server, colour) as post:
         post.send(letter(1, to="jörg@example.org"))
         post.send(letter(2, to="joerg@bücher.example"))
@@ -179,6 +180,14 @@ def test_an_address_that_needs_smtputf8(colour: Colour) -> None:
         assert "SMTPUTF8" in first.mail_parameters
         assert second.rcpt_to == ("joerg@xn--bcher-kva.example",)
         assert "SMTPUTF8" not in second.mail_parameters
+
+
+def test_a_header_field_that_needs_smtputf8(colour: Colour) -> None:
+    """Of prepared bytes in UTF-8 the error says that it is not an address."""
+    with SMTPServer(without=["SMTPUTF8"]) as server, Post.to(server, colour) as post:
+        error = refused(post, "Subject: Grüße\r\n\r\n".encode())
+        assert isinstance(error, UnsupportedFeatureError)
+        assert "needs for a header field" in str(error)
 
 
 def test_prepared_octets_above_127(colour: Colour) -> None:

@@ -283,6 +283,18 @@ def test_the_transcript_shows_both_sides_and_no_secret() -> None:
     ]
 
 
+def test_a_port_of_something_else() -> None:
+    """What does not even greet as a mail server is perhaps none; what breaks the protocol later is one."""
+    engine = Engine()
+    engine.feed(b"HTTP/1.1 400 Bad Request\r\n")
+    assert str(engine.broken).endswith(
+        "the connection was dropped: check that host and port are those of a mail server"
+    )
+    engine = Engine()
+    engine.feed(GREETING + b"HTTP/1.1 400 Bad Request\r\n")
+    assert str(engine.broken).endswith("the connection was dropped")
+
+
 def test_content_without_a_transcript_is_only_queued() -> None:
     """What would be shown is forgotten when nobody looks."""
     engine = Engine()

@@ -36,6 +36,12 @@ def judged(*results: RecipientResult, error: DeliveryError | None = None, reply:
     return verdict(Delivered(results, error, reply), transport="smtp://mx.test:587", message_id="one@example.com")
 
 
+def test_who_has_not_logged_in_is_told_to() -> None:
+    """A 530 is no word on the message: the error says what is missing, and another 5xx says nothing of a login."""
+    assert "give a username and a password" in str(judged(result("rejected", 530, "5.7.0")))
+    assert "username" not in str(judged(result("rejected", 550, "5.7.0")))
+
+
 def test_one_accepted_recipient_makes_a_receipt() -> None:
     """Whatever became of the others, and of the connection."""
     receipt = judged(result("rejected", 550), result("accepted", 250), result("unknown"), error=LOST)

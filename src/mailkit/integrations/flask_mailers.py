@@ -48,8 +48,8 @@ class AppMailers(Mailers):
             return self._silent
         if not self._is_configured and overriding() is None:  # in a test with a mailbox nothing has to be configured
             msg = (
-                "this application does not say how to send mail: set MAILKIT_URL in its configuration to a URL such "
-                'as "smtp://user:password@mail.example.com", or MAIL_SERVER to a host'
+                "this application does not say how to send mail: set MAILKIT_URL, in its configuration or the "
+                'environment, to a URL such as "smtp://user:password@mail.example.com", or MAIL_SERVER to a host'
             )
             raise ConfigurationError(msg)
         return self._real

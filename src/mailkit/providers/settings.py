@@ -39,7 +39,9 @@ def _secret(value: str | Secret | None) -> Secret | None:
     if value is None:
         return None
     secret = Secret.coerce(value)
-    if not secret or not secret.reveal().isprintable() or secret.reveal().strip() != secret.reveal():
+    if not secret:
+        raise ConfigurationError("the key is empty: look whether the setting or the variable that holds it is set")
+    if not secret.reveal().isprintable() or secret.reveal().strip() != secret.reveal():
         raise ConfigurationError("a key is printable text without spaces around it: a line end or so has come along")
     return secret
 

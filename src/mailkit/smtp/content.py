@@ -101,7 +101,7 @@ def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: En
         needed = (("SMTPUTF8", "smtputf8"), *needed)
     for keyword, feature in needed:
         if keyword not in extensions:
-            raise _lacking(options, keyword, feature)
+            raise _lacking(options, keyword, feature, _in_unicode(envelope) if keyword == "SMTPUTF8" else "")
     if not suits(content, options, extensions):
         raise _lacking(options, content.body_type, content.body_type.lower())
     if asked.require_tls and options.tls not in {"starttls", "implicit"}:
@@ -109,10 +109,15 @@ def _check_extensions(options: SMTPOptions, extensions: Extensions, envelope: En
         raise _lacking(options, "verified TLS", "require_tls")
 
 
-def _lacking(options: SMTPOptions, what: str, feature: str) -> UnsupportedFeatureError:
+def _in_unicode(envelope: Envelope) -> str:
+    paths = (envelope.mail_from, *envelope.rcpt_to)
+    return next((f" for {path.addr_spec!r}" for path in paths if path and path.needs_smtputf8), " for a header field")
+
+
+def _lacking(options: SMTPOptions, what: str, feature: str, reason: str = "") -> UnsupportedFeatureError:
     return UnsupportedFeatureError(
-        f"{options.host} does not offer {what}, which this message needs ({feature}); nothing was sent. Leave it out, "
-        "or use another server",
+        f"{options.host} does not offer {what}, which this message needs{reason} ({feature}); nothing was sent. Leave "
+        "it out, or use another server",
         feature=feature,
         transport=options.host,
     )

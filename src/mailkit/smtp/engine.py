@@ -225,7 +225,9 @@ class Engine:
         except ReplyViolation as violation:
             # An excerpt is cut off somewhere, perhaps in the middle of a secret, where no mask would find it.
             told = violation if self.redact is None else violation.reason
-            self.broken = ProtocolError(f"the server broke the protocol: {told}; the connection was dropped")
+            greeted = not self._awaited or self._awaited[0].what is not Awaited.GREETING
+            advice = "" if greeted else ": check that host and port are those of a mail server"
+            self.broken = ProtocolError(f"the server broke the protocol: {told}; the connection was dropped{advice}")
         return answers
 
     def _redacted(self, reply: Reply, redact: Callable[[str], str]) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailkit.errors import ConnectError
-from mailkit.receipt import RecipientResult
+from mailkit.receipt import RecipientResult, told
 from mailkit.smtp.delivery import Delivered
 from mailkit.smtp.verdict import verdict
 
@@ -31,9 +31,8 @@ def annotate(
     and a note says the same to whoever reads the traceback.
     """
     delivered = Delivered(tuple(results), ConnectError("the delivery was interrupted"))
-    summary = "; ".join(map(str, delivered.results))
     interruption.add_note(
-        f"mailkit: the delivery of {message_id or 'a message'} was interrupted, which left: {summary}"
+        f"mailkit: the delivery of {message_id or 'a message'} was interrupted, which left: {told(delivered.results)}"
     )
     interruption.__dict__["delivery"] = verdict(delivered, transport=transport, message_id=message_id)
 

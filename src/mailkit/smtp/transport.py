@@ -198,7 +198,11 @@ class SMTP:
         has_secret = self.password is not None or self.token is not None
         has_ticket = self.mechanism == "GSSAPI" and not has_secret
         if bool(self.username) != has_secret and not has_ticket:
-            msg = "credentials are a username with a password or a token: one half of them is missing"
+            msg = (
+                "a username needs a password or a token: give one, or leave the username out"
+                if self.username
+                else "a password or a token needs a username: give one, as in smtp://user:password@mail.example.com"
+            )
             raise ConfigurationError(msg)
         _one_of("mechanism", self.mechanism, (None, *MECHANISM_NAMES))
         if self.mechanism is not None and not self.username and not has_ticket:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import DeliveryError, OutcomeUnknownError, RateLimitedError, RejectedError, TransientError
-from mailkit.receipt import Receipt
+from mailkit.receipt import Receipt, told
 from mailkit.reply import Reply
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mailkit.smtp.delivery import Delivered
 
 __all__ = ["verdict"]
+
+# RFC 4954 §6 and RFC 3207 §4: what is missing is a login, or TLS before it.
+_NOT_LOGGED_IN: Final = 530
+_LOG_IN: Final = ". It wants a login: give a username and a password, and do not switch TLS off"
 
 # Informational only: what servers call the message after its 250. Postfix · Exim · OpenSMTPD and Sendmail · Amazon SES
 _QUEUE_ID = re.compile(r"queued as (\S+)|\bid=(\S+)|(\S+) [Mm]essage accepted for delivery|^Ok (\S+)$")
@@ -38,26 +42,27 @@ def verdict(delivered: Delivered, *, transport: str, message_id: str) -> Receipt
 
 def _error(delivered: Delivered, transport: str) -> DeliveryError:
     results, cause = delivered.results, delivered.error
-    told = "; ".join(map(str, results))
+    what = told(results)
     statuses = {result.status for result in results}
     if "unknown" in statuses:
         return OutcomeUnknownError(
             f"the connection to {transport} was lost after the whole message had been written ({cause}): it may or "
-            f"may not have been accepted. Look for the Message-ID at the receiving side before sending again: {told}",
+            f"may not have been accepted. Look for the Message-ID at the receiving side before sending again: {what}",
             phase="content",
         )
     decided = next((result for result in results if result.code is not None), None)
     reply = None if decided is None else _reply(decided)
     if "rejected" in statuses:
-        return RejectedError(f"{transport} rejected the message for good: {told}", reply=reply)
+        advice = _LOG_IN if reply is not None and reply.code == _NOT_LOGGED_IN else ""
+        return RejectedError(f"{transport} rejected the message for good: {what}{advice}", reply=reply)
     if "deferred" in statuses:
-        return _deferred(results, f"{transport} deferred the message: {told}; try again later", reply)
+        return _deferred(results, f"{transport} deferred the message: {what}; try again later", reply)
     if decided is not None:
         return TransientError(
-            f"{transport} did not take the message now: {told}; try again later", outcome="not_sent", reply=reply
+            f"{transport} did not take the message now: {what}; try again later", outcome="not_sent", reply=reply
         )
     if cause is None:
-        return TransientError(f"{transport} did not take the message: {told}; try again later", outcome="not_sent")
+        return TransientError(f"{transport} did not take the message: {what}; try again later", outcome="not_sent")
     # One lost connection may have carried several messages, and each gets an error of its own.
     return type(cause)(
         str(cause),
