@@ -16,8 +16,8 @@ import h2.exceptions
 import pytest
 from tests.colours import make_edge, run_in
 
-from mailkit.edge.base import TLS
 from mailkit.edge.http import Request, Response
+from mailkit.edge.tls_options import TLS
 from mailkit.errors import ConnectError, DeliveryError, OutcomeUnknownError
 
 if TYPE_CHECKING:

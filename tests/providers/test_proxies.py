@@ -116,8 +116,8 @@ def test_a_request_of_the_providers_own_making_does_not_go_past_it(
         verify_path = "/me"
 
         def build_request(self, message: Any, envelope: Any) -> Request:
-            from mailkit.edge.base import TLS
             from mailkit.edge.http import Request
+            from mailkit.edge.tls_options import TLS
 
             return Request("POST", f"{self.base_url}/own", body=b"{}", tls=TLS(ca_file=self.ca_file))
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from mailkit.edge.base import TLS, Stream
+    from mailkit.edge.base import Stream
     from mailkit.edge.http import Request, Response
     from mailkit.edge.records import Answer, NameServers, Record
+    from mailkit.edge.tls_options import TLS
     from mailkit.events import Event
 
 __all__ = ["BlockingEdge"]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mailkit.edge.base import TLS
     from mailkit.edge.resolve import Endpoint
+    from mailkit.edge.tls_options import TLS
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["connect_tcp", "connect_unix"]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from mailkit.edge.base import TLS
+from mailkit.edge.tls_options import TLS
 from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
 

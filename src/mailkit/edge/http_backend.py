@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from mailkit.edge.base import TLS, run_sync
+from mailkit.edge.base import run_sync
+from mailkit.edge.tls_options import TLS
 from mailkit.errors import ConnectError, DeliveryTimeout
 
 if TYPE_CHECKING:

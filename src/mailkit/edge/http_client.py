@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from mailkit.edge.base import TLS, Edge
+    from mailkit.edge.base import Edge
     from mailkit.edge.http import Route
     from mailkit.edge.http_backend import Shared
     from mailkit.edge.http_exchange import Exchange
+    from mailkit.edge.tls_options import TLS
 
 __all__ = ["BlockingClient", "TaskClient", "current_loop"]
 

@@ -12,10 +12,11 @@ from mailkit.edge.base import run_sync
 from mailkit.errors import DeliveryTimeout
 
 if TYPE_CHECKING:
-    from mailkit.edge.base import TLS, Edge
+    from mailkit.edge.base import Edge
     from mailkit.edge.http import Request, Response, Route
     from mailkit.edge.http_client import BlockingClient, TaskClient
     from mailkit.edge.http_exchange import Exchange
+    from mailkit.edge.tls_options import TLS
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["BlockingClients", "TaskClients"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from mailkit.edge.base import TLSInfo
 from mailkit.edge.certificate_chain import chain_of
 from mailkit.edge.look_ahead import RECORD, LookAhead
 from mailkit.edge.stream import WANT_WRITE
 from mailkit.edge.tls_failures import broke_off, handshake_failed, lost_inside_tls, not_verified
+from mailkit.edge.tls_options import TLSInfo
 
 if TYPE_CHECKING:
     import socket

@@ -18,9 +18,9 @@ from mailkit.errors import ConnectError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailkit.edge.base import TLS, TLSInfo
     from mailkit.edge.nested_tls import NestedTLSChannel
     from mailkit.edge.tls import TLSChannel
+    from mailkit.edge.tls_options import TLS, TLSInfo
     from mailkit.edge.waiter import Waiter
 
 __all__ = ["WANT_READ", "WANT_WRITE", "Channel", "PlainChannel", "SocketStream"]

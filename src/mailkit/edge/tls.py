@@ -18,7 +18,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from mailkit.edge.base import TLSInfo
 from mailkit.edge.certificate_chain import chain_of
 from mailkit.edge.look_ahead import RECORD, LookAhead
 from mailkit.edge.nested_tls import NestedTLSChannel
@@ -32,11 +31,12 @@ from mailkit.edge.tls_failures import (
     speaks_in_clear,
     what,
 )
+from mailkit.edge.tls_options import TLSInfo
 from mailkit.errors import ConfigurationError, TLSError
 
 if TYPE_CHECKING:
-    from mailkit.edge.base import TLS
     from mailkit.edge.stream import Channel
+    from mailkit.edge.tls_options import TLS
     from mailkit.edge.waiter import Waiter
     from mailkit.errors import ConnectError
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
-from mailkit.edge.base import TLS
 from mailkit.edge.http import Request, Response
+from mailkit.edge.tls_options import TLS
 from mailkit.providers.batch import Item
 from mailkit.providers.content import dump, merged
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
