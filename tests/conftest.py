@@ -7,13 +7,20 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # "thorough" is for one's own machine: HYPOTHESIS_PROFILE=thorough nox -s tests
-settings.register_profile("default", max_examples=50, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "default",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # which says as much about the machine as about the test
+)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -48,6 +55,14 @@ def _loopback_only() -> Iterator[None]:
     patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
     yield
     patch.undo()
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    """A port at every address of IPv4 at which nobody listens, nor can while the test runs: it is taken."""
+    with socket.socket() as bound:
+        bound.bind(("", 0))
+        yield bound.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

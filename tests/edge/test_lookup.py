@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -8,6 +7,7 @@ import dns.resolver
 import pytest
 from tests.colours import make_edge
 from tests.name_server import NameServer
+from tests.patience import patiently
 
 from mailkit.edge import lookup
 from mailkit.edge.records import AAAA, MX, SRV, TLSA, TXT, A, NameServers
@@ -90,12 +90,16 @@ def test_a_name_server_that_fails_is_a_transient_failure(fault: Any, edge: Edge,
 def test_a_name_server_that_does_not_answer_is_a_timeout(fault: Any, edge: Edge, run: Any, names: NameServer) -> None:
     """Silence ends at the deadline, and so does an answer that cannot be read, for a forged one must not end it."""
     names.fail("example.test", fault)
-    began = edge.now()
-    with pytest.raises((DeliveryTimeout, ConnectError)) as caught:
-        run(lambda: ask(edge, names, "example.test", MX, wait=0.4))
-    assert caught.value.phase == "resolve"
-    assert edge.now() - began < 3
-    assert isinstance(caught.value, DeliveryTimeout) or fault == "garbage"
+
+    def attempt(wait: float) -> None:
+        began = edge.now()
+        with pytest.raises((DeliveryTimeout, ConnectError)) as caught:
+            run(lambda: ask(edge, names, "example.test", MX, wait=wait))
+        assert caught.value.phase == "resolve"
+        assert edge.now() - began < wait + 2.6
+        assert isinstance(caught.value, DeliveryTimeout) or fault == "garbage"
+
+    patiently(attempt, first=0.4)
 
 
 def test_a_deadline_in_the_past_asks_nobody(edge: Edge, run: Any, names: NameServer) -> None:
@@ -186,14 +190,16 @@ def test_a_cancelled_lookup_ends_at_once(colour: Any, names: NameServer) -> None
     """The task goes on while the thread still waits for the name server."""
     names.fail("example.test", "silence")
     edge = make_edge(colour)
-    asking = threading.Event()
 
-    async def conversation() -> float:
+    async def conversation(wait: float) -> tuple[float, bool]:
         began = edge.now()
-        with anyio.move_on_after(0.2):
-            asking.set()
-            await ask(edge, names, "example.test", MX, wait=1.0)
-        return edge.now() - began
+        with anyio.move_on_after(0.2) as scope:
+            await ask(edge, names, "example.test", MX, wait=wait)
+        return edge.now() - began, scope.cancelled_caught
 
-    assert anyio.run(conversation, backend=colour) < 0.9
-    assert asking.is_set()
+    def attempt(wait: float) -> None:
+        took, was_cancelled = anyio.run(conversation, wait, backend=colour)
+        assert took < wait - 0.1
+        assert was_cancelled
+
+    patiently(attempt, first=1.0)

@@ -73,11 +73,9 @@ def test_waiting_ends_after_the_given_time(pair: tuple[socket.socket, socket.soc
     assert ready([], [], 0) == set()
 
 
-def test_a_refused_connection_makes_its_socket_ready() -> None:
+def test_a_refused_connection_makes_its_socket_ready(refusing_port: int) -> None:
     """A failed connect ends the wait for writability."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
     with socket.socket() as sock:
         sock.settimeout(0)
-        sock.connect_ex(address)
+        sock.connect_ex(("127.0.0.1", refusing_port))
         assert ready([], [sock.fileno()], 5) == {sock.fileno()}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from mailkit.errors import (
 from mailkit.proxy import Proxy, connect_through
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -75,12 +75,6 @@ def echo(conn: socket.socket) -> None:
         conn.sendall(b"220 hello\r\n")
         while data := conn.recv(65536):
             conn.sendall(data)
-
-
-def refusing_port() -> int:
-    """Return a port at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @every_scheme
@@ -233,10 +227,10 @@ def test_the_proxys_certificate_is_verified(start: Any, edge: Edge, run: Any) ->
 
 @every_scheme
 def test_a_destination_that_does_not_answer_is_transient(
-    scheme: str, start: Any, ca_file: Path, edge: Edge, run: Any
+    scheme: str, start: Any, ca_file: Path, edge: Edge, run: Any, refusing_port: int
 ) -> None:
     """The proxy could not connect: not sent, may be tried again; proxy and destination are both named."""
-    port = refusing_port()
+    port = refusing_port
     with start(scheme) as proxy, pytest.raises(ConnectError) as caught:
         run(lambda: connect_through(edge, through(proxy, ca_file), "127.0.0.1", port, deadline=edge.now() + 5))
     error = caught.value
@@ -269,9 +263,9 @@ def test_wrong_credentials_are_an_authentication_error(
         assert proxy.destinations == []
 
 
-def test_a_proxy_that_is_not_there_is_named(edge: Edge, run: Any) -> None:
+def test_a_proxy_that_is_not_there_is_named(edge: Edge, run: Any, refusing_port: int) -> None:
     """Nothing listens at its port: the message speaks of the proxy, not of the mail server."""
-    proxy = Proxy(scheme="socks5", host="127.0.0.1", port=refusing_port())
+    proxy = Proxy(scheme="socks5", host="127.0.0.1", port=refusing_port)
     with pytest.raises(ConnectError, match="the proxy socks5://") as caught:
         run(lambda: connect_through(edge, proxy, "mx.test", 25, deadline=edge.now() + 5))
     assert (caught.value.cause, caught.value.phase) == ("transient", "proxy")
@@ -288,12 +282,12 @@ def test_a_proxy_that_ends_at_any_octet_is_told_by_how_it_ended(
     for end in range(1, size, 1 if at_end == "close" else 4):  # each silence takes its time
         with LoopbackProxy(scheme, credentials=("ada", "b"), end=end, at_end=at_end) as proxy:
             began = edge.now()
-            deadline = began + (5 if at_end == "close" else 0.1)
+            deadline = began + (30 if at_end == "close" else 0.1)
             with pytest.raises(ConnectError if at_end == "close" else DeliveryTimeout) as caught:
                 run_sync(connect_through(edge, Proxy.parse(proxy.url), "127.0.0.1", port, deadline=deadline))
             error = caught.value
             assert (error.cause, error.phase, error.outcome) == ("transient", "proxy", "not_sent")
-            assert edge.now() - began < 3
+            assert edge.now() - began < 20
 
 
 @every_scheme
