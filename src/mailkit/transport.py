@@ -6,20 +6,19 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from attrs import field, fields, frozen
+from attrs import fields, frozen
 
 from mailkit.errors import DeliveryError, MailkitError, OutcomeUnknownError, UnsupportedFeatureError
-from mailkit.frozendict import EMPTY, FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Outcome, Receipt
+    from mailkit.server_info import PeerCertificate, ServerInfo
 
 __all__ = ["Capabilities", "Channel", "PeerCertificate", "ServerInfo", "Transport"]
 
@@ -158,57 +157,6 @@ def _unsupported(feature: str, wanted: int, limit: int, transport: str) -> Unsup
     )
 
 
-@frozen(kw_only=True)
-class PeerCertificate:
-    """What a server's certificate says of itself. TLS has judged it already, unless it was told not to.
-
-    Args:
-        subject: Whose it is, such as ``"CN=mail.example.com"``.
-        issuer: Who has signed it.
-        not_before: Since when it is valid.
-        not_after: Until when.
-        names: The host names and IP addresses that it is for.
-    """
-
-    subject: str
-    issuer: str
-    not_before: datetime
-    not_after: datetime
-    names: tuple[str, ...] = ()
-
-
-def _timings(seconds: Mapping[str, float]) -> Mapping[str, float]:
-    return FrozenDict(seconds)
-
-
-@frozen(kw_only=True)
-class ServerInfo:
-    """What ``verify`` learned.
-
-    Args:
-        transport: The transport's name, without secrets.
-        host: The name by which the server greeted us, or the host dialled.
-        tls_version: Such as ``"TLSv1.3"``, or None in clear.
-        tls_cipher: The cipher suite, or None in clear.
-        extensions: What the server offers, as keyword and parameters.
-        mechanisms: The SASL mechanisms that it offers.
-        authenticated: The mechanism that authenticated us, or None where no credentials were given.
-        certificate: What the server's certificate says, or None in clear.
-        timings: Seconds that each phase took, in their order: ``"connect"``, ``"tls"``, ``"greeting"``, ``"ehlo"``,
-            ``"starttls"``, ``"auth"``, as far as there were such.
-    """
-
-    transport: str
-    host: str = ""
-    tls_version: str | None = None
-    tls_cipher: str | None = None
-    extensions: tuple[str, ...] = ()
-    mechanisms: tuple[str, ...] = ()
-    authenticated: str | None = None
-    certificate: PeerCertificate | None = None
-    timings: Mapping[str, float] = field(default=EMPTY, converter=_timings)
-
-
 @asynccontextmanager
 async def carrying_on(outcomes: AsyncGenerator[Outcome, None]) -> AsyncGenerator[AsyncGenerator[Outcome, None], None]:
     """Go through a stream of outcomes in this block: whatever breaks off the block breaks off the stream by itself.
@@ -292,6 +240,8 @@ class Channel:
 
     async def verify(self) -> ServerInfo:
         """Connect and authenticate without sending, where there is something to connect to."""
+        from mailkit.server_info import ServerInfo
+
         return ServerInfo(transport=str(self.transport))
 
     async def close(self) -> None:
@@ -341,3 +291,16 @@ class Transport(Protocol):
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         ...
+
+
+if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
+
+    def __getattr__(name: str) -> object:
+        """Import what only `verify` returns when it is first asked for, then keep it (PEP 562)."""
+        if name not in {"PeerCertificate", "ServerInfo"}:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        from mailkit import server_info
+
+        value = globals()[name] = getattr(server_info, name)
+        return value
