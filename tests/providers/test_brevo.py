@@ -95,6 +95,23 @@ class TestBrevo(ProviderContract):
         assert escaped["htmlContent"] == '<div style="white-space: pre-wrap">1 &lt; 2\n</div>'
         assert given["htmlContent"] == "<p>1"
 
+    def test_a_name_that_brevo_would_drop_is_encoded(self) -> None:
+        """A name beyond ASCII that would want quotes is an encoded word; every other is as it is."""
+        self.sent(
+            self.make_message(
+                from_='"Müller, Jürgen" <ada@example.com>',
+                to=["Jürgen Müller <bob@example.org>", '"Doe, Jane" <eve@example.net>'],
+            )
+        )
+        payload = self._server.requests[0].json()
+        assert payload["sender"] == {"email": "ada@example.com", "name": "=?utf-8?b?TcO8bGxlciwgSsO8cmdlbg==?="}
+        assert [each["name"] for each in payload["to"]] == ["Jürgen Müller", "Doe, Jane"]
+
+    def test_an_attachment_without_a_name_says_what_it_is(self) -> None:
+        """Brevo goes by the ending of a file's name."""
+        self.sent(self.make_message(attachments=[Attachment.from_bytes(b"x", media_type="text/csv")]))
+        assert self._server.requests[0].json()["attachment"] == [{"name": "attachment.csv", "content": "eA=="}]
+
     def test_what_differs_is_a_version(self) -> None:
         """Messages to different people are one request, in which each has its own recipients and contents."""
         first = self.make_message(subject="One", bcc="eve@example.net", reply_to="help@example.com")
@@ -156,12 +173,13 @@ class TestBrevo(ProviderContract):
                 self.sent(refused)
 
     def test_metadata_are_a_header_field(self) -> None:
-        """Metadata are JSON in ASCII; a field of that name beside them, and more than fits a line, are refused."""
-        self.sent(self.make_message(metadata={"k": "ä"}))
-        assert self._server.requests[0].json()["headers"] == {"X-Mailin-custom": '{"k": "\\u00e4"}'}
+        """Metadata are JSON; a field of that name, more than fits a line and what is not ASCII are refused."""
+        self.sent(self.make_message(metadata={"k": "v"}))
+        assert self._server.requests[0].json()["headers"] == {"X-Mailin-custom": '{"k": "v"}'}
         for fields in (
             {"metadata": {"k": "v"}, "headers": {"x-mailin-CUSTOM": "1"}},
             {"metadata": {"k": "v" * 1000}},
+            {"metadata": {"k": "ä"}},
             {"headers": {"X-A": "ä"}},
         ):
             with pytest.raises(MessageError):

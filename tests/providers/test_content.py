@@ -16,6 +16,7 @@ from mailkit.providers import Postmark
 from mailkit.providers.content import (
     base64_of,
     dump,
+    encoded_mailbox,
     header_mapping,
     header_pairs,
     headers_with_metadata,
@@ -25,6 +26,7 @@ from mailkit.providers.content import (
     merged,
     path_part,
     refuse_beside_template,
+    typed_name,
 )
 
 _POSTMARK = Postmark("KEY")
@@ -165,3 +167,32 @@ def test_nothing_is_dropped_beside_a_template() -> None:
     refuse_beside_template(Message(template=template, subject="x"), _POSTMARK, "text", "html")
     with pytest.raises(MessageError, match="text and html"):
         refuse_beside_template(Message(template=template, text="x", html="y"), _POSTMARK, "subject", "text", "html")
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        (Address("bob@example.org"), "bob@example.org"),
+        (Address("bob@example.org", name="Doe, Jane"), '"Doe, Jane" <bob@example.org>'),
+        (Address("bob@example.org", name="李"), "=?utf-8?b?5p2O?= <bob@example.org>"),
+    ],
+)
+def test_names_are_ascii(address: Address, written: str) -> None:
+    """Names beyond ASCII are encoded words, others stay as they are."""
+    assert encoded_mailbox(address) == written
+
+
+@pytest.mark.parametrize(
+    ("attachment", "name"),
+    [
+        (Attachment.from_bytes(b"a", "a.txt", "image/png"), "a.txt"),
+        (Attachment.from_bytes(b"a", "notes", "text/plain"), "notes"),
+        (Attachment.from_bytes(b"a", media_type="image/png; x=1"), "attachment.png"),
+        (Attachment.from_bytes(b"a", media_type="image/jpeg", content_id="logo@example.com"), "logo@example.com.jpg"),
+        (Attachment.from_bytes(b"a", media_type="image/jpeg", content_id="logo.jpg"), "logo.jpg"),
+        (Attachment.from_bytes(b"a", media_type="x-unheard/of"), "attachment"),
+    ],
+)
+def test_a_name_says_what_it_is(attachment: Attachment, name: str) -> None:
+    """A name that was given stays; one that was not gets the ending of its media type, where that has one."""
+    assert typed_name(attachment) == name

@@ -96,6 +96,20 @@ class TestResend(ProviderContract):
         with pytest.raises(MessageError, match="spring sale"):
             self.sent(self.make_message(tags=["spring sale"]))
 
+    def test_names_in_quotes(self) -> None:
+        """Resend takes quotes in From alone; a name that wants them is an encoded word elsewhere."""
+        self.sent(
+            self.make_message(
+                from_='"Lovelace, Ada" <ada@example.com>',
+                to=['"Doe, Jane" <bob@example.org>', "Jürgen Müller <eve@example.net>"],
+                reply_to='"Help, Inc." <help@example.com>',
+            )
+        )
+        payload = self._server.requests[0].json()
+        assert payload["from"] == '"Lovelace, Ada" <ada@example.com>'
+        assert payload["to"] == ["=?utf-8?q?Doe=2C_Jane?= <bob@example.org>", "Jürgen Müller <eve@example.net>"]
+        assert payload["reply_to"] == ["=?utf-8?q?Help=2C_Inc=2E?= <help@example.com>"]
+
     @pytest.mark.parametrize("name", ["tag", "tag-2"])
     def test_metadata_do_not_replace_a_tag(self, name: str) -> None:
         """Metadata under a name that a tag has are refused: one of them would be lost."""

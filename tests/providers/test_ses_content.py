@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from mailkit import Attachment, Message, MessageError, Template
-from mailkit.address import Address
-from mailkit.providers.ses_content import content_of, email_tags, encoded_mailbox, tracking
+from mailkit.providers.ses_content import content_of, email_tags, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,19 +54,6 @@ def test_a_template_is_within_its_limits() -> None:
     for changes in ({"template": Template("big", {"a": "x" * (room + 1)})}, {"headers": {"X-A": "ä"}}):
         with pytest.raises(MessageError):
             content_of(_STORED.evolve(**changes))
-
-
-@pytest.mark.parametrize(
-    ("address", "written"),
-    [
-        (Address("bob@example.org"), "bob@example.org"),
-        (Address("bob@example.org", name="Doe, Jane"), '"Doe, Jane" <bob@example.org>'),
-        (Address("bob@example.org", name="李"), "=?utf-8?b?5p2O?= <bob@example.org>"),
-    ],
-)
-def test_names_are_ascii(address: Address, written: str) -> None:
-    """Names beyond ASCII are encoded words, others stay as they are."""
-    assert encoded_mailbox(address) == written
 
 
 def test_what_is_not_chosen_is_not_said() -> None:

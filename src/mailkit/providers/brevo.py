@@ -5,9 +5,18 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from mailkit.address_parser import is_phrase
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, dump, headers_with_metadata, named, refuse_beside_template
+from mailkit.providers.content import (
+    base64_of,
+    dump,
+    encoded_name,
+    headers_with_metadata,
+    named,
+    refuse_beside_template,
+    typed_name,
+)
 from mailkit.providers.recipients import addressed
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
 from mailkit.providers.status import CREDENTIALS, QUOTA, REJECTED, UNKNOWN, Verdict
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
     from datetime import datetime
 
+    from mailkit.address import Address
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
@@ -57,8 +67,9 @@ class Brevo(ApiTransport):
     bring ``{{`` or ``{%`` into subject, text or html.
 
     Not possible: inline images, tracking chosen for one message, amp and calendar parts, a Sender or return path of
-    one's own, header fields or local parts that are not ASCII, media types (Brevo goes by the ending of a file's name,
-    and refuses those that it does not know). A template in Brevo's old language takes neither data nor attachments.
+    one's own, header fields, metadata or local parts that are not ASCII, media types (Brevo goes by the ending of a
+    file's name, and refuses those that it does not know). A template in Brevo's old language takes neither data nor
+    attachments.
 
     Limits (read 2026-11): 99 recipients a message, 1000 messages and 2000 recipients a request, 20 MB of
     attachments, 100 kB of a template's data.
@@ -88,17 +99,15 @@ class Brevo(ApiTransport):
         refuse_beside_template(message, self, "text", "html")
         to = addressed(message, envelope)
         payload: dict[str, Any] = {
-            "sender": None if message.from_ is None else named(message.from_),
-            "to": [named(each) for each in to.to],
-            "cc": [named(each) for each in to.cc],
-            "bcc": [named(each) for each in to.bcc],
-            "replyTo": named(message.reply_to[0]) if message.reply_to else None,
+            "sender": None if message.from_ is None else _named(message.from_),
+            "to": [_named(each) for each in to.to],
+            "cc": [_named(each) for each in to.cc],
+            "bcc": [_named(each) for each in to.bcc],
+            "replyTo": _named(message.reply_to[0]) if message.reply_to else None,
             "subject": message.subject,
             "htmlContent": message.html or _as_html(message.text),
             "textContent": message.text,
-            "attachment": [
-                {"name": each.filename or "attachment", "content": base64_of(each)} for each in message.attachments
-            ],
+            "attachment": [{"name": typed_name(each), "content": base64_of(each)} for each in message.attachments],
             "headers": self._headers(message),
             "tags": list(message.tags),
             "scheduledAt": None if message.send_at is None else message.send_at.isoformat(timespec="milliseconds"),
@@ -113,6 +122,9 @@ class Brevo(ApiTransport):
         for name, value in headers.items():
             if not value.isascii():
                 raise MessageError(f"Brevo takes header fields in ASCII only: the value of {name!r} is not")
+        # JSON's escapes do not help: Brevo undoes them, and sends what they stand for as it is.
+        if not "".join([*message.metadata, *message.metadata.values()]).isascii():
+            raise MessageError("Brevo takes metadata in ASCII only, as they go into a header field: leave the rest out")
         return {**headers, "X-Sib-Sandbox": "drop"} if self.sandbox else headers
 
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
@@ -149,6 +161,12 @@ class Brevo(ApiTransport):
         """Read the id of each message; a request is taken as a whole, or refused as one."""
         pairs = zip(items, response.json()["messageIds"], strict=True)
         return [self.accepted(item.message, item.envelope, provider_id=own) for item, own in pairs]
+
+
+def _named(address: Address) -> dict[str, str]:
+    """Return an address as Brevo wants it: it drops a name that is not ASCII and would want quotes, unless encoded."""
+    name = address.name or ""
+    return named(address) if name.isascii() or is_phrase(name) else {**named(address), "name": encoded_name(name)}
 
 
 def _as_html(text: str | None) -> str | None:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from mailkit.address_parser import is_phrase
 from mailkit.address_parser import quote as quoted_string
 from mailkit.errors import MessageError, UnsupportedFeatureError
+from mailkit.media_type import guess_media_type
+from mailkit.mime.encoded_words import encoded_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "base64_of",
     "dump",
+    "encoded_mailbox",
+    "encoded_name",
     "header_mapping",
     "header_pairs",
     "headers_with_metadata",
@@ -33,6 +37,7 @@ __all__ = [
     "named",
     "path_part",
     "refuse_beside_template",
+    "typed_name",
 ]
 
 _LONGEST_LINE: Final = 998  # RFC 5322 §2.1.1
@@ -139,6 +144,23 @@ def mailbox(address: Address) -> str:
     return f"{name if is_phrase(name) else quoted_string(name)} <{address.addr_spec}>"
 
 
+def encoded_name(name: str) -> str:
+    """Return a name, or any other text of a header field, as encoded words (RFC 2047)."""
+    return " ".join(encoded_words(name))
+
+
+def encoded_mailbox(address: Address) -> str:
+    """Return :func:`mailbox` in ASCII, for a provider that may or may not encode names itself.
+
+    Example:
+        >>> from mailkit.address import Address
+        >>> encoded_mailbox(Address("li@example.com", name="李"))
+        '=?utf-8?b?5p2O?= <li@example.com>'
+    """
+    name = address.name or ""
+    return mailbox(address) if name.isascii() else f"{encoded_name(name)} <{address.addr_spec}>"
+
+
 def named(address: Address) -> dict[str, str]:
     """Return an address as ``{"email": …, "name": …}``, the host as DNS knows it; without a name where there is none.
 
@@ -178,6 +200,24 @@ def base64_of(attachment: Attachment) -> str:
         MessageError: Its file cannot be read.
     """
     return b2a_base64(attachment.read(), newline=False).decode("ascii")
+
+
+def typed_name(attachment: Attachment) -> str:
+    """Return an attachment's name for a provider that has no other way to its media type than the name's ending.
+
+    Example:
+        >>> from mailkit.attachment import Attachment
+        >>> typed_name(Attachment.from_bytes(b"GIF89a", media_type="image/gif", content_id="logo"))
+        'logo.gif'
+    """
+    name = attachment.filename or attachment.content_id or "attachment"
+    kind = attachment.media_type.partition(";")[0]
+    if attachment.filename is not None or guess_media_type(name) == kind:
+        return name
+    from mimetypes import MimeTypes
+
+    # Not the system's tables: the same message is the same request everywhere.
+    return name + (MimeTypes().guess_extension(kind) or "")
 
 
 def path_part(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, refuse_beside_template
+from mailkit.providers.content import base64_of, refuse_beside_template, typed_name
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import QUOTA, THROTTLED, Verdict
 from mailkit.receipt import RecipientResult
@@ -137,7 +137,7 @@ def _mailbox(address: Address) -> dict[str, str]:
 
 def _attachment(attachment: Attachment) -> dict[str, str]:
     described = {
-        "filename": attachment.filename or attachment.content_id or "attachment",
+        "filename": typed_name(attachment),
         "content": base64_of(attachment),
         "disposition": attachment.disposition,
     }

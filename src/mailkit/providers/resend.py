@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from mailkit.address_parser import is_phrase
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, header_mapping, mailbox, refuse_beside_template
+from mailkit.providers.content import base64_of, encoded_name, header_mapping, mailbox, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, IN_FLIGHT, NOT_SENT, QUOTA, REJECTED, Verdict
 from mailkit.transport import Capabilities
@@ -15,6 +16,7 @@ from mailkit.transport import Capabilities
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from mailkit.address import Address
     from mailkit.attachment import Attachment
     from mailkit.edge.http import Response
     from mailkit.envelope import Envelope
@@ -85,10 +87,10 @@ class Resend(ApiTransport):
         template = message.template
         payload: dict[str, Any] = {
             "from": None if message.from_ is None else mailbox(message.from_),
-            "to": [mailbox(each) for each in to.to],
-            "cc": [mailbox(each) for each in to.cc],
-            "bcc": [mailbox(each) for each in to.bcc],
-            "reply_to": [mailbox(each) for each in message.reply_to],
+            "to": [_mailbox(each) for each in to.to],
+            "cc": [_mailbox(each) for each in to.cc],
+            "bcc": [_mailbox(each) for each in to.bcc],
+            "reply_to": [_mailbox(each) for each in message.reply_to],
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
@@ -121,6 +123,12 @@ class Resend(ApiTransport):
         ids = [answer["id"] for answer in response.json()["data"]]
         pairs = zip(items, ids, strict=True)
         return [self.accepted(item.message, item.envelope, provider_id=own) for item, own in pairs]
+
+
+def _mailbox(address: Address) -> str:
+    """Return a mailbox but for From: everywhere else Resend refuses a name in quotes, and takes encoded words."""
+    name = address.name or ""
+    return mailbox(address) if not name or is_phrase(name) else f"{encoded_name(name)} <{address.addr_spec}>"
 
 
 def _variables(template: Template) -> Mapping[str, Any]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, UnsupportedFeatureError
-from mailkit.mime.encoded_words import encoded_words
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import base64_of, header_pairs, mailbox, named
+from mailkit.providers.content import base64_of, encoded_mailbox, encoded_name, header_pairs, named
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, QUOTA, UNKNOWN, Verdict
 from mailkit.receipt import RecipientResult
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from mailkit.address import Address
     from mailkit.attachment import Attachment
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
@@ -165,14 +163,9 @@ def _headers(message: Message) -> list[tuple[str, str]]:
     # Whether Scaleway encodes them is not said, and ASCII (RFC 2047) is right either way.
     pairs = [(name, _ascii(value)) for name, value in header_pairs(message)]
     if message.reply_to:
-        pairs.append(("Reply-To", ", ".join([_ascii_mailbox(each) for each in message.reply_to])))
+        pairs.append(("Reply-To", ", ".join([encoded_mailbox(each) for each in message.reply_to])))
     return pairs
 
 
 def _ascii(text: str) -> str:
-    return text if text.isascii() else " ".join(encoded_words(text))
-
-
-def _ascii_mailbox(address: Address) -> str:
-    name = address.name or ""
-    return mailbox(address) if name.isascii() else f"{_ascii(name)} <{address.addr_spec}>"
+    return text if text.isascii() else encoded_name(text)

@@ -11,10 +11,10 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.providers.aws_credentials import AccessKey, CredentialChain
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import refuse_beside_template
+from mailkit.providers.content import encoded_mailbox, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.ses_bulk import STATUSES, bulk, in_common
-from mailkit.providers.ses_content import content_of, email_tags, encoded_mailbox, tracking
+from mailkit.providers.ses_content import content_of, email_tags, tracking
 from mailkit.providers.sigv4 import signature_headers
 from mailkit.providers.status import CREDENTIALS, QUOTA, THROTTLED, UNKNOWN, Verdict
 from mailkit.secret import Secret

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mailkit.errors import MessageError
 from mailkit.mime import render
-from mailkit.mime.encoded_words import encoded_words
-from mailkit.providers.content import base64_of, dump, header_pairs, mailbox
+from mailkit.providers.content import base64_of, dump, header_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailkit.address import Address
     from mailkit.attachment import Attachment
     from mailkit.message import Message
     from mailkit.template import Template
 
-__all__ = ["content_of", "email_tags", "encoded_mailbox", "tracking"]
+__all__ = ["content_of", "email_tags", "tracking"]
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _MOST_HEADERS: Final = 15
@@ -87,12 +85,6 @@ def _text(text: str) -> dict[str, str]:
 
 def _headers(headers: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"Name": name, "Value": value} for name, value in headers]
-
-
-def encoded_mailbox(address: Address) -> str:
-    """Return a mailbox whose name is encoded (RFC 2047) where it has to be: SES leaves that to its callers."""
-    name = address.name or ""
-    return mailbox(address) if name.isascii() else f"{' '.join(encoded_words(name))} <{address.addr_spec}>"
 
 
 def tracking(message: Message) -> dict[str, Any]:

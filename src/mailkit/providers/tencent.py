@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import base64_of, dump, header_mapping, mailbox, refuse_beside_template
+from mailkit.providers.content import base64_of, dump, header_mapping, mailbox, refuse_beside_template, typed_name
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, QUOTA, REJECTED, THROTTLED, UNKNOWN, Verdict
 from mailkit.providers.stored_template import flat_data, number_of
@@ -176,9 +176,7 @@ class Tencent(_TencentCan, ApiTransport):
             "Bcc": [each.addr_spec for each in to.bcc],
             "ReplyToAddresses": "".join([each.addr_spec for each in message.reply_to]),
             "Subject": message.subject,
-            "Attachments": [
-                {"FileName": each.filename or "attachment", "Content": base64_of(each)} for each in message.attachments
-            ],
+            "Attachments": [{"FileName": typed_name(each), "Content": base64_of(each)} for each in message.attachments],
             "SmtpMessageId": None if message.message_id is None else f"<{message.message_id}>",
             "SmtpHeaders": dump(headers).decode() if headers else None,
         }
