@@ -192,6 +192,11 @@ class Channel:
         return False
 
     @property
+    def announces_commit(self) -> bool:
+        """Whether `send` calls :func:`mailkit.commit_point.announce_commit` before it writes the end of a message."""
+        return False
+
+    @property
     def retries_by_itself(self) -> bool:
         """Whether a delivery is tried again in here already, so that a mailer adds no retries of its own accord."""
         return False

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mailkit.commit_point import announce_commit
 from mailkit.edge.http import Response
 from mailkit.edge.http_body import BoundedBody
 from mailkit.errors import (
@@ -84,6 +85,8 @@ class Exchange:
             self._last_asked = self._all_taken = True
             return None
         block = self._blocks[self._next]
+        if self._next + 1 == len(self._blocks) and not self.request.is_safe:
+            announce_commit()
         self._next += 1
         self._last_asked = self._next == len(self._blocks)
         return block

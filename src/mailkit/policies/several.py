@@ -51,6 +51,11 @@ class SeveralChannel(Channel):
         return self._all_or_nothing
 
     @property
+    def announces_commit(self) -> bool:
+        """Whether each of them does."""
+        return all(member.channel.announces_commit for member in self._members)
+
+    @property
     def retries_by_itself(self) -> bool:
         """Whether one of them does."""
         return any(member.channel.retries_by_itself for member in self._members)

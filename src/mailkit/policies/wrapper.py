@@ -104,6 +104,11 @@ class Wrapper(Channel):
         return self._channel.is_all_or_nothing
 
     @property
+    def announces_commit(self) -> bool:
+        """As of the channel that is wrapped."""
+        return self._channel.announces_commit
+
+    @property
     def retries_by_itself(self) -> bool:
         """As of the channel that is wrapped."""
         return self._channel.retries_by_itself

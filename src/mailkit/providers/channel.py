@@ -40,6 +40,11 @@ class ApiChannel(Channel):
         self._edge = edge
         self._exchange = ApiExchange(transport, edge)
 
+    @property
+    def announces_commit(self) -> bool:
+        """Whether `send` says when it comes to the commit point: the edge does, of every request that changes much."""
+        return True
+
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve
 
+from mailkit.commit_point import announce_commit
 from mailkit.errors import (
     ConfigurationError,
     ConnectError,
@@ -111,6 +112,8 @@ class ApiExchange:
         """
         try:
             authorized = await self.authorized(request)
+            if not request.body and not request.is_safe:
+                announce_commit()  # with a body the edge says it before the last of that
             return await self._edge.fetch(authorized, deadline=self.deadline())
         except DeliveryError as error:
             raise self._about(error, items) from error.__cause__

@@ -60,6 +60,11 @@ class SMTPChannel(Channel):
         """Whether one refused recipient keeps a message from everybody."""
         return self._options.recipients == "all"
 
+    @property
+    def announces_commit(self) -> bool:
+        """Whether `send` says when it comes to the commit point: it does."""
+        return True
+
     async def _connect(self) -> Session:
         session = await self._dialer.dial()
         self._extensions = session.extensions

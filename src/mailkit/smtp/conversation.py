@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailkit.commit_point import announce_commit
 from mailkit.errors import ConnectError, DeliveryError, DeliveryTimeout
 from mailkit.redaction import Redactor
 from mailkit.smtp import commands
@@ -106,7 +107,12 @@ class Conversation:
             await self.read(deadline)
 
     async def flush_committing(self, transaction: Transaction) -> None:
-        """Write what is queued; its last byte is the commit point of `transaction`."""
+        """Write what is queued; its last byte is the commit point of `transaction`.
+
+        Raises:
+            MailkitError: It could not be written, or somebody does not want it to be.
+        """
+        announce_commit()
         transaction.commit_at = self._stream.bytes_sent + self.engine.outgoing
         await self.flush(self.options.timeouts.data_block)
 
