@@ -18,6 +18,8 @@ from mailkit import (
     Weighted,
 )
 from mailkit.policies import Breaker
+from mailkit.providers import Postmark
+from mailkit.smtp import SMTP
 from mailkit.receipt import RecipientResult
 
 
@@ -38,6 +40,7 @@ def turns(first: Transport, second: Transport) -> Transport:
     RoundRobin(first, second, breaker=Breaker())
     weighted = Weighted({first: 3, second: 1}, breaker=None)
     Weighted([(first, 3), (second, 1)])
+    Weighted({SMTP("mail.example.com"): 3, Postmark("TOKEN"): 1})
     assert_type(weighted.weights, tuple[tuple[Transport, int], ...])
     return RoundRobin(first, weighted)
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mailkit.errors import DeliveryError, MailkitError
+from mailkit.transport import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Passage:
         self._edge.notify(
             BeforeSend(
                 message_id=None if self.message is None else self.message.message_id,
-                transport=str(self._channel.transport),
+                transport=name_of(self._channel.transport),
                 recipients=len(envelope.rcpt_to),
                 message=self.message,
                 envelope=envelope,
@@ -80,7 +81,7 @@ class Passage:
         message, envelope = self._described()
         return AfterSend(
             message_id=_message_id(receipt, error) or (None if message is None else message.message_id),
-            transport=_transport(receipt, error) or str(self._channel.transport),
+            transport=_transport(receipt, error) or name_of(self._channel.transport),
             recipients=0 if envelope is None else len(envelope.rcpt_to),
             message=message,
             envelope=envelope,

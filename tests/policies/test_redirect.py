@@ -363,7 +363,7 @@ def test_fields_that_are_there_already_stay() -> None:
     assert sent.message is not None
     assert sent.message.headers == (("X-Original-To", "eve@example.net"),)
     assert paths(sent.envelope.rcpt_to) == [DEV]
-    assert str(twice) == "redirect(redirect(fake://))"
+    assert str(twice) == "redirect(redirect(fake://)?to=dev@corp.example)?to=first@corp.example"
 
 
 def test_a_transport_without_header_fields_gets_none() -> None:

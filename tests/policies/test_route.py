@@ -356,7 +356,7 @@ def test_it_is_a_value() -> None:
     routes["example.org"] = NullTransport()
     assert "example.org" not in route.routes
     assert str(route) == "route(example.com=null:// *=null://)"
-    assert str(Route(routes, by=_by_name)) == "route(example.com=null:// example.org=null://)?by=function"
+    assert str(Route(routes, by=_by_name)) == "route(example.com=null:// example.org=null://)?by=<_by_name>"
     assert route.capabilities == NullTransport().capabilities
     assert not route.open(SimulatedBlocking()).is_all_or_nothing
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from attrs import field, frozen
 
 from mailkit.policies.circuit import Breaker
 from mailkit.policies.members import joint_capabilities, members_of, unlabelled
+from mailkit.policies.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mailkit.transport import Capabilities, Transport
     from mailkit.transport_url import TransportURL
@@ -22,7 +23,7 @@ USUAL: Final = Breaker()
 
 
 @frozen(init=False)
-class Alternatives:
+class Alternatives(Policy):
     """Transports, any of which may send a message; which one is asked when is a subclass's.
 
     Args:
@@ -33,8 +34,6 @@ class Alternatives:
     Raises:
         ConfigurationError: There is no transport, or one of them is none.
     """
-
-    scheme: ClassVar[str]
 
     transports: tuple[Transport, ...]
     breaker: Breaker | None = field(default=USUAL)
@@ -57,6 +56,8 @@ class Alternatives:
         """What at least one of the transports can express."""
         return joint_capabilities(self.transports)
 
-    def __str__(self) -> str:
-        query = "?breaker=off" if self.breaker is None else self.breaker.query
-        return f"{self.scheme}({' '.join(map(str, self.transports))}){query}"
+    def _members(self) -> Iterable[tuple[str, Transport]]:
+        return [("", transport) for transport in self.transports]
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        return {"breaker": "off"} if self.breaker is None else self.breaker.parameters

@@ -12,11 +12,11 @@ from mailkit.errors import MailkitError
 from mailkit.policies.circuit import Breaker, Circuit, verdict_on
 from mailkit.policies.segments import Segments
 from mailkit.policies.wrapper import Wrapper, Wrapping
-from mailkit.transport import carrying_on
+from mailkit.transport import carrying_on, name_of
 from mailkit.transport_url import seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -83,10 +83,10 @@ class CircuitBreaker(Wrapping):
     def open(self, edge: Edge) -> BreakerChannel:
         """Return a channel that works through `edge`; does no I/O."""
         channel = self.transport.open(edge)
-        return BreakerChannel(channel, edge, Circuit(self.breaker, edge, str(self.transport)), self)
+        return BreakerChannel(channel, edge, Circuit(self.breaker, edge, name_of(self.transport)), self)
 
-    def __str__(self) -> str:
-        return f"{self.scheme}({self.transport}){self.breaker.query}"
+    def _parameters(self) -> Mapping[str, str | None]:
+        return self.breaker.parameters
 
 
 class BreakerChannel(Wrapper):

@@ -13,10 +13,13 @@ from attrs import frozen
 
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError
 from mailkit.events import BreakerChanged
+from mailkit.policies.policy import as_number, when_unusual
 from mailkit.receipt import RecipientResult
 from mailkit.transport_url import seconds, switch, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mailkit.edge import Edge
     from mailkit.envelope import Envelope
     from mailkit.errors import Cause
@@ -75,15 +78,12 @@ class Breaker:
         return None
 
     @property
-    def query(self) -> str:
-        """The query that :meth:`from_url` reads back; nothing for the usual settings."""
-        usual = type(self)()
-        unusual = [
-            f"failures={self.failures}" if self.failures != usual.failures else "",
-            f"reset_after={self.reset_after:g}" if self.reset_after != usual.reset_after else "",
-        ]
-        query = "&".join(filter(None, unusual))
-        return f"?{query}" if query else ""
+    def parameters(self) -> Mapping[str, str | None]:
+        """What :meth:`from_url` reads back; None where one is as usual."""
+        return {
+            "failures": when_unusual(self.failures, Breaker().failures, as_number),
+            "reset_after": when_unusual(self.reset_after, Breaker().reset_after, as_number),
+        }
 
 
 class Permit:

@@ -10,15 +10,16 @@ from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryTimeout
 from mailkit.events import Throttled
+from mailkit.policies.policy import as_number, when_unusual
 from mailkit.policies.positive import check_positive
 from mailkit.policies.relay import left_unsent
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import Outcome, RecipientResult
-from mailkit.transport import carrying_on
+from mailkit.transport import carrying_on, name_of
 from mailkit.transport_url import seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from mailkit.address import Address
@@ -47,7 +48,7 @@ class Concurrency(Wrapping):
         >>> with Mailer(transport) as mailer:
         ...     receipt = mailer.send(Message(from_="ada@example.com", to="bob@example.org", text="Hi Bob"))
         >>> str(transport)
-        'concurrency(memory://)'
+        'concurrency(memory://)?limit=4'
 
     Args:
         transport: What sends the messages.
@@ -83,6 +84,9 @@ class Concurrency(Wrapping):
             raise ConfigurationError(f"{url.name} needs a limit: write concurrency(URL)?limit=4")
         return cls(only_member(cls.scheme, members), **values)
 
+    def _parameters(self) -> Mapping[str, str | None]:
+        return {"limit": as_number(self.limit), "max_wait": when_unusual(self.max_wait, None, as_number)}
+
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         return _BoundedChannel(self, edge)
@@ -98,7 +102,7 @@ class _BoundedChannel(Wrapper):
 
     def __init__(self, bound: Concurrency, edge: Edge) -> None:
         super().__init__(bound.transport.open(edge), edge, bound)
-        self._name = str(bound)
+        self._name = name_of(bound)
         self._limit = bound.limit
         self._max_wait = bound.max_wait
         self._slots_by_process: dict[int, Slots] = {}

@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from mailkit.errors import ConfigurationError, DeliveryError
 
@@ -150,6 +150,11 @@ class Stored:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
     def close(self) -> None:
         """Close the file. It can be used afterwards: it opens again."""
         self._database.close()
@@ -160,8 +165,22 @@ class Stored:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stored) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return type(self), self.path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, also in another process, opens the file by itself.
+        return type(self), (self.path,)
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._database.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
 
 def _close(idle: dict[int, deque[sqlite3.Connection]]) -> None:

@@ -8,12 +8,13 @@ from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError
 from mailkit.policies.deduplication_store import DeduplicationStore
+from mailkit.policies.policy import as_number, as_object, as_text, when_unusual
 from mailkit.policies.positive import check_positive
 from mailkit.policies.wrapper import Wrapping
 from mailkit.transport_url import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from attrs import Attribute
 
@@ -103,6 +104,23 @@ class Deduplicate(Wrapping):
         if "database" in values:
             values["store"] = values.pop("database")
         return cls(only_member(cls.scheme, members), **values)
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        from mailkit.policies.deduplication_database import SQLiteDeduplicationStore
+
+        store = self.store
+        database: str | None = None
+        if isinstance(store, SQLiteDeduplicationStore) and store == SQLiteDeduplicationStore(store.path):
+            database = as_text(store.path)
+            store = None
+        return {
+            "window": when_unusual(self.window, 3600.0, as_number),
+            "database": database,
+            "store": when_unusual(store, None, as_object),
+            "on_unknown": when_unusual(self.on_unknown, "raise", as_text),
+            "max_wait": when_unusual(self.max_wait, None, as_number),
+            "key": when_unusual(self.key, _own_key, as_object),
+        }
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""

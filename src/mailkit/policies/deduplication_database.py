@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mailkit.policies.database import Database, Stored
@@ -66,6 +67,13 @@ class SQLiteDeduplicationStore(Stored):
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(Database(path, _SCHEMA, phase="duplicate"))
         self._clock = clock
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return (*super()._identity, self._clock)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), clock=self._clock), (self.path,)
 
     def claim(self, claim: Claim) -> Sequence[Found]:
         """Return what is known of each recipient, and claim the new ones.

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailkit.address import Address
+from mailkit.address_parser import quote
 from mailkit.errors import AddressError
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-__all__ = ["address_key", "domain_key", "entry_key", "is_listed"]
+__all__ = ["address_key", "domain_key", "entry_key", "entry_text", "is_listed"]
 
 
 def address_key(address: Address) -> str:
@@ -52,6 +53,17 @@ def entry_key(entry: str | Address) -> str:
     except AddressError as error:
         msg = f"{text!r} does not name a domain ({error}): write it as '@example.com'"
         raise AddressError(msg, value=text) from None
+
+
+def entry_text(key: str) -> str:
+    """Return a key as an entry is written: the other way round of :func:`entry_key`, a domain without its @.
+
+    Example:
+        >>> entry_text("@example.com"), entry_text("a b@example.com")
+        ('example.com', '"a b"@example.com')
+    """
+    local_part, _, domain = key.rpartition("@")
+    return Address(f"{quote(local_part)}@{domain}").addr_spec if local_part else domain
 
 
 def is_listed(address: Address, entries: Container[str]) -> bool:

@@ -11,7 +11,7 @@ from mailkit.errors import ConfigurationError, DeliveryError
 from mailkit.policies.breaker import BreakerChannel
 from mailkit.policies.circuit import Circuit
 from mailkit.policies.wrapper import refuse_no_transport
-from mailkit.transport import Capabilities
+from mailkit.transport import Capabilities, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,7 +96,7 @@ def open_members(transports: Iterable[Transport], edge: Edge, breaker: Breaker |
 
 
 def _opened(transport: Transport, edge: Edge, breaker: Breaker | None) -> Member:
-    name, channel = str(transport), transport.open(edge)
+    name, channel = name_of(transport), transport.open(edge)
     if isinstance(channel, BreakerChannel):
         return Member(name, channel, edge, channel.circuit)
     if breaker is None:

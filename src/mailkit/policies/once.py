@@ -14,6 +14,7 @@ from mailkit.policies.fingerprint import digest, fingerprint
 from mailkit.policies.relay import Later, Relay, left_unsent
 from mailkit.policies.wrapper import Wrapper
 from mailkit.receipt import Outcome, Receipt
+from mailkit.transport import name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -44,7 +45,7 @@ class OnceChannel(Wrapper):
     def __init__(self, policy: Deduplicate, edge: Edge) -> None:
         super().__init__(policy.transport.open(edge), edge, policy)
         self._policy = policy
-        self._name = str(policy)
+        self._name = name_of(policy)
         self._store = MemoryDeduplicationStore() if policy.store is None else policy.store
 
     async def send(self, message: Message, envelope: Envelope) -> Receipt:

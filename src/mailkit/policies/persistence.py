@@ -8,6 +8,7 @@ from attrs import frozen
 
 from mailkit.errors import DeliveryError, MailkitError
 from mailkit.policies.budget import Bucket
+from mailkit.transport import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,7 +76,7 @@ class Persistence:
         """Tell that an attempt begins, and return what tells its end."""
         from mailkit.policies.step import Step
 
-        return Step(self._edge, str(self._channel.transport), message, envelope, number=number)
+        return Step(self._edge, name_of(self._channel.transport), message, envelope, number=number)
 
     async def attempt(self, errand: Errand, envelope: Envelope, number: int = 1) -> Receipt | DeliveryError:
         """Try once; return how it ended, a DeliveryError included."""
@@ -186,7 +187,7 @@ class Persistence:
         self._edge.notify(
             Retrying(
                 message_id=_message_id(ended, message),
-                transport=ended.transport or str(self._channel.transport),
+                transport=ended.transport or name_of(self._channel.transport),
                 recipients=len(rest.rcpt_to),
                 attempt=attempts.deliveries,
                 wait=attempts.pause,
@@ -205,7 +206,7 @@ class Persistence:
         self._edge.notify(
             RetryWithheld(
                 message_id=_message_id(ended, message),
-                transport=ended.transport or str(self._channel.transport),
+                transport=ended.transport or name_of(self._channel.transport),
                 recipients=len(rest.rcpt_to),
                 attempt=number,
                 outcome="accepted" if error is None else error.outcome,

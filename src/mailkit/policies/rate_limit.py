@@ -10,13 +10,15 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError, MessageError, RateLimitedError
 from mailkit.events import Throttled
 from mailkit.pace import LONG_PAUSE, Pace
+from mailkit.policies.policy import as_frequency, as_number, when_unusual
 from mailkit.policies.positive import check_positive
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import RecipientResult
+from mailkit.transport import name_of
 from mailkit.transport_url import frequency, seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from mailkit.address import Address
     from mailkit.edge import Edge
@@ -44,7 +46,7 @@ class RateLimit(Wrapping):
         >>> with Mailer(transport) as mailer:
         ...     receipt = mailer.send(Message(from_="ada@example.com", to="bob@example.org", text="Hi Bob"))
         >>> str(transport), receipt.transport
-        ('ratelimit(memory://)', 'memory://')
+        ('ratelimit(memory://)?messages=10/s&burst=5', 'memory://')
 
     Args:
         transport: What sends the messages.
@@ -95,6 +97,14 @@ class RateLimit(Wrapping):
         )
         return cls(only_member(cls.scheme, members), **bounds)
 
+    def _parameters(self) -> Mapping[str, str | None]:
+        bounds = {"messages": self.messages, "recipients": self.recipients, "octets": self.octets}
+        return {
+            **{name: None if rate is None else as_frequency(rate) for name, rate in bounds.items()},
+            "burst": when_unusual(self.burst, 1, as_number),
+            "max_wait": when_unusual(self.max_wait, None, as_number),
+        }
+
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         return _PacedChannel(self, edge)
@@ -110,7 +120,7 @@ class _PacedChannel(Wrapper):
 
     def __init__(self, limit: RateLimit, edge: Edge) -> None:
         super().__init__(limit.transport.open(edge), edge, limit)
-        self._name = str(limit)
+        self._name = name_of(limit)
         self._counts_octets = limit.octets is not None
         self._max_wait = limit.max_wait
         self._pace = Pace(

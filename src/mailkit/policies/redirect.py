@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from attrs import evolve, field, frozen
 
@@ -10,14 +11,16 @@ from mailkit.address import Address
 from mailkit.errors import ConfigurationError, MailkitError
 from mailkit.events import Redirected
 from mailkit.policies.detour import Detour
-from mailkit.policies.entries import entry_key, is_listed
+from mailkit.policies.entries import entry_key, entry_text, is_listed
+from mailkit.policies.policy import as_text
 from mailkit.policies.rewriting import rewritten
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import Outcome
+from mailkit.transport import name_of
 from mailkit.validation import header_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Redirect"]
 
 
+_ITEM: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
+
+
 def _recipients(values: str | Address | Iterable[str | Address]) -> tuple[Address, ...]:
     return Address.parse_many(values)
 
@@ -37,6 +43,14 @@ def _recipients(values: str | Address | Iterable[str | Address]) -> tuple[Addres
 def _allowed(values: str | Iterable[str]) -> frozenset[str]:
     entries = [values] if isinstance(values, str) else [*values]
     return frozenset([entry_key(each if "@" in each else f"@{each}") for each in entries])
+
+
+def _listed(text: str) -> list[str]:
+    """Return what stands between commas, those in quotes excepted."""
+    items = [each[0] for each in _ITEM.finditer(text)]
+    if ",".join(items) != text:
+        raise ValueError
+    return items
 
 
 @frozen
@@ -95,8 +109,8 @@ class Redirect(Wrapping):
 
         # Read here, so that an error names the parameter and repeats nothing of a URL.
         values = url.parameters(
-            to=lambda text: Address.parse_many(text.split(",")),
-            allow=lambda text: tuple(_allowed(text.split(","))),
+            to=lambda text: Address.parse_many(_listed(text)),
+            allow=lambda text: tuple(_allowed(_listed(text))),
             subject_prefix=lambda text: header_text(text, "subject_prefix"),
         )
         if "to" not in values:
@@ -104,6 +118,13 @@ class Redirect(Wrapping):
                 f"{url.name} needs somebody to redirect to: write redirect(URL)?to=dev@example.com"
             )
         return cls(only_member(cls.scheme, members), **values)
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        return {
+            "to": as_text(",".join(map(str, self.to))),
+            "allow": as_text(",".join(sorted(map(entry_text, self.allow)))) or None,
+            "subject_prefix": as_text(self.subject_prefix) or None,
+        }
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
@@ -125,7 +146,7 @@ class _RedirectingChannel(Wrapper):
     def __init__(self, redirect: Redirect, edge: Edge) -> None:
         super().__init__(redirect.transport.open(edge), edge, redirect)
         self._redirect = redirect
-        self._name = str(redirect)
+        self._name = name_of(redirect)
         self._names_originals = redirect.capabilities.headers
 
     async def send(self, message: Message, envelope: Envelope) -> Receipt:

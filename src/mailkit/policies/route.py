@@ -12,11 +12,12 @@ from mailkit.frozendict import FrozenDict
 from mailkit.policies.journey import Journey
 from mailkit.policies.members import Member, joint_capabilities, members_of, open_members
 from mailkit.policies.parts import Parts
-from mailkit.policies.routing_table import DomainTable, checked_domains, routes_from_labels
+from mailkit.policies.policy import Policy, as_object, as_text, when_unusual
+from mailkit.policies.routing_table import DomainTable, as_label, checked_domains, checked_names, routes_from_labels
 from mailkit.policies.waves import WaveChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mailkit.address import Address
     from mailkit.edge import Edge
@@ -33,7 +34,7 @@ __all__ = ["Route"]
 
 @final
 @frozen(init=False)
-class Route:
+class Route(Policy):
     """Sends each recipient's copy through the transport of its route.
 
     A message whose recipients have different routes is sent through each of them, every copy to the recipients of its
@@ -78,7 +79,8 @@ class Route:
             members_of("Route", [default])
         if not callable(by) and by not in {"domain", "tag"}:
             raise ConfigurationError(f'by={by!r} is not known: use "domain", "tag" or a function')
-        object.__setattr__(self, "routes", FrozenDict(checked_domains(routes) if by == "domain" else routes))
+        checked = checked_domains if by == "domain" else checked_names
+        object.__setattr__(self, "routes", FrozenDict(checked(routes)))
         object.__setattr__(self, "by", by)
         object.__setattr__(self, "default", default)
 
@@ -110,12 +112,12 @@ class Route:
         """Return a channel that works through `edge`; does no I/O."""
         return RouteChannel(self, edge)
 
-    def __str__(self) -> str:
-        ways = [f"{name}={transport}" for name, transport in self.routes.items()]
-        if self.default is not None:
-            ways.append(f"*={self.default}")
-        by = "" if self.by == "domain" else "?by=tag" if self.by == "tag" else "?by=function"
-        return f"{self.scheme}({' '.join(ways)}){by}"
+    def _members(self) -> Iterable[tuple[str, Transport]]:
+        ways = [(as_label(name), transport) for name, transport in self.routes.items()]
+        return ways if self.default is None else [*ways, ("*=", self.default)]
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        return {"by": as_object(self.by) if callable(self.by) else when_unusual(self.by, "domain", as_text)}
 
 
 class RouteChannel(WaveChannel):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from urllib.parse import unquote
 
 from mailkit.address_domain import parse_domain
 from mailkit.errors import AddressError, ConfigurationError
+from mailkit.policies.policy import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mailkit.transport import Transport
 
-__all__ = ["DomainTable", "checked_domains", "routes_from_labels"]
+__all__ = ["DomainTable", "as_label", "checked_domains", "checked_names", "routes_from_labels"]
 
 T = TypeVar("T")
+
+_DEFAULT: Final = "*="
+"""The label of what has no route."""
 
 
 class DomainTable(Generic[T]):
@@ -57,6 +62,22 @@ def checked_domains(entries: Mapping[str, T]) -> dict[str, T]:
     return found
 
 
+def checked_names(entries: Mapping[str, T]) -> dict[str, T]:
+    """Return entries whose names are texts.
+
+    Raises:
+        ConfigurationError: One is none, or empty.
+    """
+    for given in entries:
+        _check_name(given)
+    return dict(entries)
+
+
+def _check_name(given: object) -> None:
+    if not isinstance(given, str) or not given:
+        raise ConfigurationError(f"{given!r} is no name for a route: give a text that is not empty")
+
+
 def _checked(given: object) -> str:
     wildcard, name = ("*.", given[2:]) if isinstance(given, str) and given.startswith("*.") else ("", given)
     try:
@@ -75,12 +96,34 @@ def routes_from_labels(members: Sequence[tuple[str, Transport]]) -> tuple[dict[s
         ConfigurationError: A member has no name, or one that another one has.
     """
     routes: dict[str, Transport] = {}
+    default: list[Transport] = []
     for label, transport in members:
-        name = label.removesuffix("=")
-        if not name or name == label:
-            raise ConfigurationError("route(…) has a name before each URL: route(example.com=URL *=URL)")
+        if label == _DEFAULT:
+            default.append(transport)
+            continue
+        name = _name(label)
         if name in routes:
             raise ConfigurationError(f"route(…) has {name!r} twice: keep one")
         routes[name] = transport
-    default = routes.pop("*", None)
-    return routes, default
+    if len(default) > 1:
+        raise ConfigurationError("route(…) has '*' twice: keep one")
+    return routes, default[0] if default else None
+
+
+def _name(label: str) -> str:
+    if len(label) < len("x=") or not label.endswith("="):
+        raise ConfigurationError("route(…) has a name before each URL: route(example.com=URL *=URL)")
+    try:
+        return unquote(label.removesuffix("="), errors="strict")
+    except UnicodeDecodeError:
+        raise ConfigurationError("a name in route(…) is malformed: percent-encode it as UTF-8") from None
+
+
+def as_label(name: str) -> str:
+    """Return what stands before a route's URL: its name, the asterisk of a tag apart from that of the default.
+
+    Example:
+        >>> as_label("*.example.com"), as_label("news letter"), as_label("*")
+        ('*.example.com=', 'news%20letter=', '%2A=')
+    """
+    return "%2A=" if name == "*" else f"{as_text(name)}="

@@ -12,7 +12,7 @@ from mailkit.events import FailedOver, PassedOver
 from mailkit.interruption import matched
 from mailkit.policies.journey import Journey
 from mailkit.policies.members import available_first, close_all
-from mailkit.transport import Channel, carrying_on
+from mailkit.transport import Channel, carrying_on, name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -42,7 +42,7 @@ class SeveralChannel(Channel):
         super().__init__(transport)
         self._members = tuple(members)
         self._edge = edge
-        self._name = str(transport)
+        self._name = name_of(transport)
         self._all_or_nothing = any(member.channel.is_all_or_nothing for member in members)
 
     @property

@@ -8,14 +8,16 @@ from attrs import evolve, field, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryError, MailkitError, RejectedError
 from mailkit.events import Suppressed
+from mailkit.policies.policy import as_object, as_text
 from mailkit.policies.relay import Later, Relay, left_unsent
 from mailkit.policies.suppression_list import SuppressionList
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.redaction import printable
+from mailkit.transport import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -92,6 +94,17 @@ class Suppress(Wrapping):
         (suppressed,) = lists.values()
         return cls(only_member(cls.scheme, members), suppressed)
 
+    def _parameters(self) -> Mapping[str, str | None]:
+        from mailkit.policies.suppression_database import SQLiteSuppressionList
+        from mailkit.policies.suppression_file import FileSuppressionList
+
+        given = self.suppressed
+        if type(given) is FileSuppressionList:
+            return {"file": as_text(given.path)}
+        if type(given) is SQLiteSuppressionList:
+            return {"database": as_text(given.path)}
+        return {"list": as_object(given)}
+
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         return _SuppressingChannel(self, edge)
@@ -108,7 +121,7 @@ class _SuppressingChannel(Wrapper):
     def __init__(self, suppress: Suppress, edge: Edge) -> None:
         super().__init__(suppress.transport.open(edge), edge, suppress)
         self._list = suppress.suppressed
-        self._name = str(suppress)
+        self._name = name_of(suppress)
 
     async def send(self, message: Message, envelope: Envelope) -> Receipt:
         """Deliver one message to those who are not suppressed.

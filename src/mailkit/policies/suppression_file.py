@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mailkit.errors import AddressError, ConfigurationError, DeliveryError
 from mailkit.policies.entries import entry_key
@@ -48,7 +48,7 @@ class FileSuppressionList:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self._path = Path(path).absolute()
+            self.path: Path = Path(path).absolute()
         except TypeError:
             msg = f"a suppression list was given as {type(path).__name__}: give the path of its file"
             raise ConfigurationError(msg) from None
@@ -62,16 +62,16 @@ class FileSuppressionList:
             DeliveryError: The file cannot be read, or a line of it is wrong.
         """
         try:
-            status = self._path.stat()
+            status = self.path.stat()
             version = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             seen, entries = self._read
             if seen != version:
                 # Taken before the file is read: what is written meanwhile is read the next time.
-                entries = self._parse(self._path.read_text("utf-8-sig").splitlines())
+                entries = self._parse(self.path.read_text("utf-8-sig").splitlines())
                 self._read = version, entries
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            msg = f"the suppression list {self._path.name} cannot be read: {reason}; nothing was sent"
+            msg = f"the suppression list {self.path.name} cannot be read: {reason}; nothing was sent"
             raise DeliveryError(msg, outcome="not_sent", cause="configuration", phase="suppressed") from error
         return [reason_in(entries, address) for address in addresses]
 
@@ -87,12 +87,21 @@ class FileSuppressionList:
             except AddressError:
                 # What is wrong with it is not said: errors are logged, and this is somebody's address.
                 msg = (
-                    f"line {number} of the suppression list {self._path.name} is neither an address nor a domain after "
+                    f"line {number} of the suppression list {self.path.name} is neither an address nor a domain after "
                     "an @: correct it; nothing was sent"
                 )
                 raise DeliveryError(msg, outcome="not_sent", cause="configuration", phase="suppressed") from None
             entries[key] = (comment[1].strip() if comment else "") or DEFAULT_REASON
         return entries
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileSuppressionList) and (type(self), self.path) == (type(other), other.path)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path,)  # a copy reads the file by itself
+
     def __repr__(self) -> str:
-        return f"FileSuppressionList({str(self._path)!r})"
+        return f"FileSuppressionList({str(self.path)!r})"

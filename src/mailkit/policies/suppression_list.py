@@ -55,17 +55,18 @@ def rows_of(
         AddressError: One of them is none.
     """
     if isinstance(entries, Mapping):
-        return [(entry_key(entry), why) for entry, why in cast("Mapping[str, str]", entries).items()]
+        return [(entry_key(entry), why or reason) for entry, why in cast("Mapping[str, str]", entries).items()]
     rows: list[tuple[str, str]] = []
     for each in entries:
         entry, why = each if isinstance(each, tuple) else (each, reason)
-        rows.append((entry_key(entry), why))
+        rows.append((entry_key(entry), why or reason))
     return rows
 
 
 def reason_in(reasons: Mapping[str, str], address: Address) -> str | None:
     """Return why an address is suppressed: what is said of itself, else of its domain."""
-    return reasons.get(address_key(address)) or reasons.get(domain_key(address))
+    key = address_key(address)
+    return reasons.get(key if key in reasons else domain_key(address))
 
 
 class MemorySuppressionList:

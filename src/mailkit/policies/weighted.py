@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import index
-from typing import TYPE_CHECKING, ClassVar, Self, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, final
 
 from attrs import field, frozen
 
@@ -12,6 +12,7 @@ from mailkit.errors import ConfigurationError
 from mailkit.policies.alternatives import USUAL
 from mailkit.policies.circuit import Breaker
 from mailkit.policies.members import joint_capabilities, members_of, open_members
+from mailkit.policies.policy import Policy
 from mailkit.policies.rotation import RotatingChannel, smooth_turns
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = ["Weighted"]
 
 @final
 @frozen(init=False)
-class Weighted:
+class Weighted(Policy):
     """Sends through several transports by weight: ``Weighted({a: 3, b: 1})``, ``weighted(3*URL 1*URL)``.
 
     Of four messages the first transport gets three. Nothing is random: the turns are those of smooth weighted round
@@ -53,7 +54,8 @@ class Weighted:
 
     def __init__(
         self,
-        weights: Mapping[Transport, int] | Iterable[tuple[Transport, int]],
+        # A Mapping is invariant in its keys: of one from Transport, {SMTP(…): 3} would be none for a type checker.
+        weights: Mapping[Any, int] | Iterable[tuple[Transport, int]],
         *,
         breaker: Breaker | None = USUAL,
     ) -> None:
@@ -87,9 +89,11 @@ class Weighted:
         members = open_members(self.transports, edge, self.breaker)
         return RotatingChannel(self, members, edge, smooth_turns([weight for _, weight in self.weights]))
 
-    def __str__(self) -> str:
-        query = "?breaker=off" if self.breaker is None else self.breaker.query
-        return f"{self.scheme}({' '.join(f'{weight}*{transport}' for transport, weight in self.weights)}){query}"
+    def _members(self) -> Iterable[tuple[str, Transport]]:
+        return [(f"{weight}*", transport) for transport, weight in self.weights]
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        return {"breaker": "off"} if self.breaker is None else self.breaker.parameters
 
 
 def _weight(label: str) -> int:

@@ -6,15 +6,16 @@ and the connections of what is inside.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, field, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.policies.policy import Policy
 from mailkit.transport import Channel, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -44,7 +45,7 @@ def is_transport(instance: object, attribute: Attribute[Any], value: object) -> 
 
 
 @frozen
-class Wrapping:
+class Wrapping(Policy):
     """The value of a policy round one transport: a frozen attrs class with fields of its own, and `open`.
 
     Example:
@@ -66,9 +67,6 @@ class Wrapping:
         ConfigurationError: `transport` is none.
     """
 
-    scheme: ClassVar[str]
-    """What the policy is called where it is written as a URL."""
-
     transport: Transport = field(validator=is_transport)
 
     @property
@@ -80,8 +78,8 @@ class Wrapping:
         """Return a channel that works through `edge`; does no I/O."""
         raise NotImplementedError
 
-    def __str__(self) -> str:
-        return f"{self.scheme}({self.transport})"
+    def _members(self) -> Iterable[tuple[str, Transport]]:
+        return [("", self.transport)]
 
 
 class Wrapper(Channel):
