@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from mailkit.policies.failover import Failover
     from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.redirect import Redirect
-    from mailkit.policies.retry import Retry, RetryPolicy
+    from mailkit.policies.retry import Retry
+    from mailkit.policies.retry_policy import RetryPolicy
     from mailkit.policies.round_robin import RoundRobin
     from mailkit.policies.route import Route
     from mailkit.policies.suppress import Suppress
@@ -135,7 +136,8 @@ _HOMES = {
     "policies.failover": ("Failover",),
     "policies.rate_limit": ("RateLimit",),
     "policies.redirect": ("Redirect",),
-    "policies.retry": ("Retry", "RetryPolicy"),
+    "policies.retry": ("Retry",),
+    "policies.retry_policy": ("RetryPolicy",),
     "policies.round_robin": ("RoundRobin",),
     "policies.route": ("Route",),
     "policies.suppress": ("Suppress",),

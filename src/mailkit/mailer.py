@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from mailkit.edge import run_sync
 from mailkit.errors import ConfigurationError
 from mailkit.hooks import Hooks
-from mailkit.policies.retry import DEFAULT_RETRY
+from mailkit.policies.retry_policy import DEFAULT_RETRY
 from mailkit.post import Post
 from mailkit.transport import carrying_on
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mailkit.envelope import Envelope
     from mailkit.message import Message
-    from mailkit.policies.retry import RetryPolicy
+    from mailkit.policies.retry_policy import RetryPolicy
     from mailkit.receipt import Outcome, Progress, Receipt
     from mailkit.transport import ServerInfo, Transport
 

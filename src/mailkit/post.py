@@ -13,7 +13,7 @@ from mailkit.errors import ConfigurationError, ConnectError, MailkitError, Messa
 from mailkit.hooks import Hooks
 from mailkit.override import overriding
 from mailkit.passage import Passage, tell_what_is_left
-from mailkit.policies.retry import DEFAULT_RETRY, RetryPolicy
+from mailkit.policies.retry_policy import DEFAULT_RETRY, RetryPolicy
 from mailkit.transport import Transport, carrying_on, doubt_about
 from mailkit.url import transport_from_url
 

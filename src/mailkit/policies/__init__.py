@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mailkit.policies.jitter import FullJitter
     from mailkit.policies.rate_limit import RateLimit
     from mailkit.policies.redirect import Redirect
-    from mailkit.policies.retry import Retry, RetryPolicy
+    from mailkit.policies.retry import Retry
+    from mailkit.policies.retry_policy import RetryPolicy
     from mailkit.policies.round_robin import RoundRobin
     from mailkit.policies.route import Route
     from mailkit.policies.suppress import Suppress
@@ -71,7 +72,7 @@ _HOMES = {
     "Redirect": "redirect",
     "Retry": "retry",
     "RetryBudget": "budget",
-    "RetryPolicy": "retry",
+    "RetryPolicy": "retry_policy",
     "RoundRobin": "round_robin",
     "Route": "route",
     "SQLiteDeduplicationStore": "deduplication_database",

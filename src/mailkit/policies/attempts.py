@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
-    from mailkit.policies.retry import RetryPolicy
+    from mailkit.policies.retry_policy import RetryPolicy
     from mailkit.receipt import Receipt
 
 __all__ = ["Attempts"]
