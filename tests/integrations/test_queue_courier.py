@@ -421,3 +421,158 @@ def test_a_job_shows_nothing_of_what_the_message_says() -> None:
     """Queues log and display their jobs."""
     job = MailJob.of(BOTH)
     assert repr(job) == f"MailJob({job.message.message_id!r}, mailer='default', attempt=1)"
+
+
+NOTED = '{"begun": 0, "notes_commit": true}'
+"""The note of an attempt that was begun long ago by a worker that would have noted its commit point."""
+
+
+class Line:
+    """A courier in front of a server, which it can tell when it comes to the commit point."""
+
+    def __init__(self, server: SMTPServer, **retry: Any) -> None:
+        self.notebook = Notebook()
+        self.courier = Courier(
+            from_mapping({"default": server.url}), retry=QueueRetry(**retry), journal=lambda: self.notebook
+        )
+        self.job = MailJob.of(BOTH)
+
+    def note(self, attempt: int, *what: str) -> None:
+        """Let a worker have begun an attempt, and noted this beside."""
+        self.notebook.claim(f"{self.job.id}:{attempt}", NOTED)
+        for each in what:
+            self.notebook.claim(f"{self.job.id}:{attempt}:commit", json.dumps({each: 0}))
+
+    def before(self, method: str, key: str, do: Callable[[], object]) -> None:
+        """Have something happen before the journal is next asked for a key."""
+        really = getattr(self.notebook, method)
+
+        def then(asked: str, *note: str) -> Any:
+            if asked.endswith(key):
+                setattr(self.notebook, method, really)
+                do()
+            return really(asked, *note)
+
+        setattr(self.notebook, method, then)
+
+    def deliver(self) -> Done | Again:
+        """Run one attempt, and give up the connection."""
+        try:
+            return self.courier.deliver(self.job.payload())
+        finally:
+            self.courier.close()
+
+
+@pytest.mark.parametrize("notes", [(), ("given up",)])
+def test_a_worker_that_was_killed_before_the_commit_point_leaves_no_doubt(notes: tuple[str, ...]) -> None:
+    """Nothing can have been accepted: the message is sent, whatever is done about doubts."""
+    with SMTPServer() as server:
+        line = Line(server)
+        line.note(1, *notes)
+        done = line.deliver()
+        assert isinstance(done, Done)
+        assert done.summary["attempts"] == 2
+        assert len(server.committed) == 1
+
+
+def test_a_worker_that_was_killed_after_the_commit_point_leaves_one() -> None:
+    """It is one of unknown outcome, as before."""
+    with SMTPServer() as server:
+        line = Line(server)
+        line.note(1, "committed")
+        with pytest.raises(OutcomeUnknownError, match="was killed"):
+            line.deliver()
+        assert server.committed == ()
+
+
+def test_workers_that_are_killed_before_the_commit_point_are_counted() -> None:
+    """A message that kills its workers is not tried for ever, and it was certainly not sent."""
+    with SMTPServer() as server:
+        line = Line(server, attempts=3)
+        for attempt in (1, 2, 3):
+            line.note(attempt)
+        for _ in range(2):
+            with pytest.raises(TransientError) as caught:
+                line.deliver()
+            assert (caught.value.outcome, caught.value.phase, caught.value.attempts) == ("not_sent", "worker", 3)
+        assert len(caught.value.recipients) == 2
+        assert server.connections == ()
+
+
+def test_a_doubt_of_an_earlier_attempt_stays_one() -> None:
+    """The first attempt may have been accepted, the second was certainly not, and there is no third."""
+    with SMTPServer() as server:
+        line = Line(server, attempts=2, on_unknown="retry")
+        line.note(1, "committed")
+        line.note(2)
+        with pytest.raises(OutcomeUnknownError):
+            line.deliver()
+
+
+def test_the_note_is_made_before_the_server_can_have_the_message() -> None:
+    """When it is asked for, nothing is committed; when it is not made, nothing ever is."""
+    with SMTPServer() as server:
+        line = Line(server)
+        seen: list[int] = []
+        line.before("claim", ":commit", lambda: seen.append(len(server.committed)))
+        assert isinstance(line.deliver(), Done)
+        assert (seen, len(server.committed)) == ([0], 1)
+        assert f"{line.job.id}:1:commit" in line.notebook.notes
+
+
+def test_a_worker_that_wakes_up_too_late_sends_nothing() -> None:
+    """Another one has taken it for lost just before its commit point: its job looks again later what became of that."""
+    with SMTPServer() as server:
+        slow = Line(server, lost_after=100.0)
+        fast = Line(server, lost_after=0)
+        fast.job, fast.notebook = slow.job, slow.notebook
+        slow.before("claim", ":commit", fast.deliver)
+        later = again(slow.deliver())
+        assert (later.job, later.seconds) == (slow.job, 100.0)
+        assert len(server.committed) == 1
+        fast.courier.close()
+        assert isinstance(fast.deliver(), Done)  # that later attempt, which finds what was done
+        assert len(server.committed) == 1
+
+
+def test_a_commit_point_that_cannot_be_noted_postpones_the_same_attempt() -> None:
+    """Nothing is sent, nothing is left behind, and the attempt does not count."""
+    with SMTPServer() as server:
+        line = Line(server)
+        line.before("claim", ":commit", lambda: setattr(line.notebook, "lost", 1))
+        later = again(line.deliver())
+        assert (later.job.attempt, later.job.postponed) == (1, 1)
+        assert server.committed == ()
+        assert line.notebook.notes == {}
+        line.job = later.job
+        assert isinstance(line.deliver(), Done)
+
+
+def test_a_lost_worker_that_cannot_be_judged_is_judged_later() -> None:
+    """The journal is lost between two questions."""
+    with SMTPServer() as server:
+        line = Line(server)
+        line.note(1)
+        line.before("claim", ":commit", lambda: setattr(line.notebook, "lost", 1))
+        assert again(line.deliver()).job.attempt == 1
+        assert isinstance(line.deliver(), Done)
+
+
+def test_a_job_that_was_refused_may_be_put_back_by_hand() -> None:
+    """Nobody was accepted after the commit point: neither note stays, and the same job is sent once more."""
+    with SMTPServer() as server:
+        server.script("DOT", "550 5.7.1 not this one")
+        line = Line(server)
+        with pytest.raises(RejectedError):
+            line.deliver()
+        assert line.notebook.notes == {}
+        assert isinstance(line.deliver(), Done)
+
+
+def test_a_message_that_cannot_be_written_leaves_no_note() -> None:
+    """It is refused before anything of it leaves."""
+    office = Office()
+    office.fake.fail_next(MessageError("not like this"))
+    with pytest.raises(MessageError):
+        office.deliver()
+    assert office.notebook.notes == {}

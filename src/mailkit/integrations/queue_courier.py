@@ -1,8 +1,8 @@
 """One attempt at a mail job, and what the queue is to do after it: nothing more, or run what is left of it again.
 
 No job is lost, because the queue keeps it until its worker is done; and nobody gets a second copy of it, because a
-journal says what became of the attempt where the queue delivers it a second time. Where that was cut short, nobody
-knows what became of the message: a doubt as after a lost answer.
+journal says what became of the attempt where the queue delivers it a second time. Where that was cut short after its
+commit point, nobody knows what became of the message: a doubt as after a lost answer.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import random
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
+from mailkit.commit_point import before_commit
 from mailkit.edge import run_sync
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError, MailkitError, OutcomeUnknownError
+from mailkit.integrations.queue_commit import CommitPoint
 from mailkit.integrations.queue_job import MailJob
 from mailkit.integrations.queue_journal import write_or_log
 from mailkit.integrations.queue_mailers import QueueMailers
@@ -111,7 +114,7 @@ class Courier:
         post = self._mailers.post(job.mailer)
         while True:
             try:
-                note = self._claim(job, redelivered=redelivered)
+                note = self._claim(job, post, redelivered=redelivered)
                 if note is not None and "ended" in note:
                     return self._repeated(job, note)
             except ConnectError as error:
@@ -122,9 +125,14 @@ class Courier:
             seconds = note["begun"] + self._retry.lost_after - time.time()
             if seconds > 0:
                 return Again(job, seconds, ConnectError("another worker may still be at it", phase="worker"))
-            if job.attempt >= self._retry.attempts or not (self._retry.repeats_unknown or _honours_keys(post)):
-                raise self._doubt(job)
-            job = evolve(job, attempt=job.attempt + 1, doubtful=_union(job.doubtful, job.left))
+            try:
+                in_doubt = self._may_be_committed(job, note)
+            except ConnectError as error:
+                return self._postponed(job, error)
+            may_repeat = not in_doubt or self._retry.repeats_unknown or _honours_keys(post)
+            if job.attempt >= self._retry.attempts or not may_repeat:
+                raise self._lost(job, in_doubt=in_doubt)
+            job = evolve(job, attempt=job.attempt + 1, doubtful=_union(job.doubtful, job.left if in_doubt else ()))
             redelivered = False
 
     def close(self) -> None:
@@ -132,22 +140,35 @@ class Courier:
         self._mailers.close()
 
     def _attempt(self, job: MailJob, post: Post) -> Done | Again:
-        ended: Receipt | DeliveryError
+        journal = self._find_journal()
+        commit = CommitPoint(journal, _key(job)) if journal is not None else None
+        ended: Receipt | MailkitError
         try:
-            ended = run_sync(post.send(job.message, job.envelope))
-        except DeliveryError as error:
+            with nullcontext() if commit is None else before_commit(commit.pass_):
+                ended = run_sync(post.send(job.message, job.envelope))
+        except MailkitError as error:
             ended = error
-        except MailkitError:
-            self._forget(job)  # nothing was written
-            raise
         except BaseException as interruption:
             delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
             if isinstance(delivery, DeliveryError) and not has_reached(delivery, job):
-                self._forget(job)
+                self._forget(job, commit)
             raise
-        return self._settled(job, ended, is_all_or_nothing=post.channel().is_all_or_nothing)
+        if commit is not None and not commit.is_passed:
+            if commit.given_up:
+                # Who has taken over may be lost in its turn before the queue knows of the next attempt.
+                later = ConnectError("another worker has taken over", phase="worker")
+                return Again(job, self._retry.lost_after, later)
+            if commit.lost is not None:
+                self._forget(job, commit)
+                return self._postponed(job, commit.lost)
+        if isinstance(ended, MailkitError) and not isinstance(ended, DeliveryError):
+            self._forget(job, commit)  # nothing was written
+            raise ended
+        return self._settled(job, ended, commit, is_all_or_nothing=post.channel().is_all_or_nothing)
 
-    def _settled(self, job: MailJob, ended: Receipt | DeliveryError, *, is_all_or_nothing: bool) -> Done | Again:
+    def _settled(
+        self, job: MailJob, ended: Receipt | DeliveryError, commit: CommitPoint | None, *, is_all_or_nothing: bool
+    ) -> Done | Again:
         results = results_of(ended, job)
         left = self._left(job, ended, results)
         if is_all_or_nothing and any(each.address not in left and each.status != "accepted" for each in results):
@@ -173,7 +194,9 @@ class Courier:
         if any(each.status in {"accepted", "unknown"} for each in results):
             self._note(job, {"ended": "failed", **rest.progress()})
         else:
-            self._forget(job)  # whoever puts the job back into the queue, when a password was corrected, say, may
+            self._forget(
+                job, commit
+            )  # whoever puts the job back into the queue, when a password was corrected, say, may
         if isinstance(ended, DeliveryError) and not job.settled and not job.doubtful:
             ended.attempts = job.attempt
             raise ended
@@ -220,10 +243,15 @@ class Courier:
             rest, note["seconds"], error_of(job, [RecipientResult(each, status="deferred") for each in rest.left])
         )
 
-    def _doubt(self, job: MailJob) -> OutcomeUnknownError:
-        results = [RecipientResult(address, status="unknown") for address in job.left]
+    def _lost(self, job: MailJob, *, in_doubt: bool) -> DeliveryError:
+        """Return the error of a job that is not run again after a worker was lost."""
+        status: Status = "unknown" if in_doubt else "not_sent"
+        results = [RecipientResult(address, status=status, phase="worker") for address in job.left]
         rest = evolve(job, settled=(*job.settled, *results), left=())
         self._note(job, {"ended": "failed", **rest.progress()})
+        if not in_doubt:
+            because = ", whose worker was killed before they could be. See what kills it, then enqueue the message anew"
+            return failure_of(rest, attempts=job.attempt, because=because)
         return OutcomeUnknownError(
             f"attempt {job.attempt} at {job.message.message_id} was begun by a worker that was killed, or is still at "
             "it: whether the message was accepted is not known. Look into the server's log; to send it again enqueue "
@@ -234,21 +262,29 @@ class Courier:
             message_id=job.message.message_id,
         )
 
-    def _claim(self, job: MailJob, *, redelivered: bool) -> dict[str, Any] | None:
+    def _claim(self, job: MailJob, post: Post, *, redelivered: bool) -> dict[str, Any] | None:
         """Begin the attempt; return what is known of it where another worker has."""
         journal = self._find_journal()
         if journal is None:
             return {"begun": float("-inf")} if redelivered else None
-        note = journal.claim(_key(job), json.dumps({"begun": time.time()}))
+        begun = {"begun": time.time(), "notes_commit": post.channel().announces_commit}
+        note = journal.claim(_key(job), json.dumps(begun))
         return None if note is None else json.loads(note)
+
+    def _may_be_committed(self, job: MailJob, note: Mapping[str, Any]) -> bool:
+        """Whether somebody may get the message from a worker that was lost; where not, see to it that it stays so."""
+        journal = self._find_journal()
+        return journal is None or not note.get("notes_commit") or not CommitPoint(journal, _key(job)).give_up()
 
     def _note(self, job: MailJob, note: Mapping[str, Any]) -> None:
         journal = self._find_journal()
         if journal is not None:
             write_or_log(lambda: journal.write(_key(job), json.dumps(note)))
 
-    def _forget(self, job: MailJob) -> None:
+    def _forget(self, job: MailJob, commit: CommitPoint | None) -> None:
         journal = self._find_journal()
+        if commit is not None:
+            commit.forget()  # first, because an attempt that has no such note is one of which nothing was sent
         if journal is not None:
             write_or_log(lambda: journal.forget(_key(job)))
 

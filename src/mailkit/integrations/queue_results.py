@@ -41,19 +41,19 @@ def summary_of(job: MailJob, ended: Receipt | DeliveryError | None) -> dict[str,
     }
 
 
-def failure_of(job: MailJob, *, attempts: int) -> DeliveryError:
-    """Return the error of a job of which nothing is left."""
+def failure_of(job: MailJob, *, attempts: int, because: str = "") -> DeliveryError:
+    """Return the error of a job of which nothing is left; `because` is added to what it says."""
     # Whoever may have got an earlier copy is in doubt, whatever became of the later ones.
     settled = [evolve(each, status="unknown") if each.address in job.doubtful else each for each in job.settled]
-    return error_of(evolve(job, attempt=attempts), settled)
+    return error_of(evolve(job, attempt=attempts), settled, because)
 
 
-def error_of(job: MailJob, missed: list[RecipientResult]) -> DeliveryError:
+def error_of(job: MailJob, missed: list[RecipientResult], because: str = "") -> DeliveryError:
     """Return the error that says what became of these recipients of a job."""
     recipients = len(job.message.to) + len(job.message.cc) + len(job.message.bcc)
     return error_for_recipients(
         missed,
-        f"{len(missed)} of {recipients} recipients were not accepted by attempt {job.attempt}",
+        f"{len(missed)} of {recipients} recipients were not accepted by attempt {job.attempt}{because}",
         transport=f"mailer {job.mailer!r}",
         attempts=job.attempt,
         message_id=job.message.message_id,
