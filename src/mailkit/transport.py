@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailkit.receipt import Outcome, Receipt
     from mailkit.server_info import PeerCertificate, ServerInfo
 
-__all__ = ["Capabilities", "Channel", "PeerCertificate", "ServerInfo", "Transport"]
+__all__ = ["Capabilities", "Channel", "PeerCertificate", "ServerInfo", "Transport", "name_of"]
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -241,7 +241,7 @@ class Channel:
 
     async def send_raw(self, data: bytes | Path, envelope: Envelope) -> Receipt:  # noqa: ARG002
         """Deliver prepared RFC 5322 bytes unchanged."""
-        raise _unsupported("raw", 1, 0, str(self.transport))
+        raise _unsupported("raw", 1, 0, name_of(self.transport))
 
     async def verify(self) -> ServerInfo:
         """Connect and authenticate without sending, where there is something to connect to."""
@@ -296,6 +296,19 @@ class Transport(Protocol):
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
         ...
+
+
+def name_of(transport: Transport) -> str:
+    """Return what a transport is called in logs and metrics: ``str``, or its ``log_name`` where that names people.
+
+    Example:
+        >>> from mailkit import Redirect
+        >>> from mailkit.local import NullTransport
+        >>> str(Redirect(NullTransport(), "dev@example.com")), name_of(Redirect(NullTransport(), "dev@example.com"))
+        ('redirect(null://)?to=dev@example.com', 'redirect(null://)')
+    """
+    name: str | None = getattr(transport, "log_name", None)
+    return str(transport) if name is None else name
 
 
 if not TYPE_CHECKING:  # a type checker that saw this would believe every misspelt name
