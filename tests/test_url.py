@@ -52,7 +52,7 @@ def test_a_folder_is_written_after_three_slashes(scheme: str, tmp_path: Path) ->
         ("roundrobin(null://)?breaker=off", "roundrobin(null://)?breaker=off"),
         ("weighted(3*null:// 1*memory://)", "weighted(3*null:// 1*memory://)"),
         ("weighted(1*null://)?breaker=off", "weighted(1*null://)?breaker=off"),
-        ("retry(null://)?attempts=5&deadline=60&on-unknown=retry", "retry(null://)"),
+        ("retry(null://)?attempts=5&deadline=60&on-unknown=retry", "retry(null://)?attempts=5&deadline=60&on_unknown=retry"),
         ("breaker(null://)?reset_after=0.5", "breaker(null://)?reset_after=0.5"),
         ("smtp://ada:hunt(er2)@a.test", "smtp://a.test:587"),
         ("route(bücher.test=null:// *=memory://)", "route(xn--bcher-kva.test=null:// *=memory://)"),

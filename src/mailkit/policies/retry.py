@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Self, final
 
 from attrs import frozen
 
+from mailkit.policies.policy import as_number, as_object, as_text, when_unusual
 from mailkit.policies.retry_policy import DEFAULT_RETRY, RetryPolicy
 from mailkit.policies.wrapper import Wrapping
 from mailkit.transport_url import seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mailkit.edge import Edge
     from mailkit.transport import Channel, Transport
@@ -61,6 +62,17 @@ class Retry(Wrapping):
             attempts=whole, deadline=seconds, on_unknown={"raise": "raise", "retry": "retry"}.__getitem__
         )
         return cls(only_member(cls.scheme, members), RetryPolicy(**given))
+
+    def _parameters(self) -> Mapping[str, str | None]:
+        mine, usual = self.policy, RetryPolicy()
+        return {
+            "attempts": when_unusual(mine.attempts, usual.attempts, as_number),
+            "deadline": when_unusual(mine.deadline, usual.deadline, as_number),
+            "wait": when_unusual(mine.wait, usual.wait, as_object),
+            "stop": when_unusual(mine.stop, usual.stop, as_object),
+            "on_unknown": when_unusual(mine.on_unknown, "raise", as_object if callable(mine.on_unknown) else as_text),
+            "budget": when_unusual(mine.budget, usual.budget, as_object),
+        }
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`; does no I/O."""
