@@ -6,16 +6,34 @@ need longer for that than any wait that one would like to spend in each run, so 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["patiently"]
+__all__ = ["given_time", "patiently"]
 
 T = TypeVar("T")
+
+
+def given_time(*, first: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test :func:`patiently`: it gets the wait as ``wait``, and the fixtures are the same each time."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def tried(**given: Any) -> None:
+            patiently(lambda wait: test(**given, wait=wait), first=first)
+
+        signature = inspect.signature(test)
+        fixtures = [each for name, each in signature.parameters.items() if name != "wait"]
+        tried.__signature__ = signature.replace(parameters=fixtures)  # type: ignore[attr-defined]
+        return tried
+
+    return decorate
 
 
 def patiently(attempt: Callable[[float], T], *, first: float) -> T:

@@ -553,7 +553,7 @@ def test_a_stream_retries_beside_its_own_connection(both: _Both, run: Callable[.
     with SMTPServer() as server:
         server.script("RCPT", "450 4.2.1 busy", match="b2@example.org")
         transport = SMTP(server.host, port=server.port, pool=PoolLimits(max_connections=1))
-        mailer = both.mailer(transport, retry=RetryPolicy(wait=lambda _: 0.0), timeout=2.0)
+        mailer = both.mailer(transport, retry=RetryPolicy(wait=lambda _: 0.0), timeout=20.0)
         given = [_message(number, to=f"b{number}@example.org") for number in range(6)]
         outcomes = run(lambda: both.collect(mailer.send_many(given)))
         assert [(outcome.ok, str(outcome.error or "")) for outcome in outcomes] == [(True, "")] * 6

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import functools
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
 from attrs import frozen
+from tests.patience import patiently
 
 from mailkit.errors import DeliveryError, MailkitError, OutcomeUnknownError, TLSError
 from mailkit.mailer import Mailer
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
 
     from mailkit.smtp import TranscriptLine
 
-__all__ = ["OUTCOMES", "PASSWORD", "SOON", "SUCCESSES", "USER", "Bytes", "Encounter", "Flood"]
+__all__ = ["OUTCOMES", "PASSWORD", "SOON", "SUCCESSES", "USER", "Bytes", "Encounter", "Flood", "quickly"]
 
-SOON = 0.4  # seconds that each phase may take here
+SOON = 0.4  # seconds that each phase may take here, where nothing else is going on
 USER, PASSWORD = "alice", "hunter2"
 
 # What the outcomes of the file mean in attributes of an error.
@@ -66,6 +69,8 @@ class Flood:
 class Encounter:
     """A client and a server, and one message between them."""
 
+    seconds = SOON
+
     def __init__(self, phase: str, **options: Any) -> None:
         server: dict[str, Any] = {}
         client: dict[str, Any] = {}
@@ -81,11 +86,11 @@ class Encounter:
 
     def __enter__(self) -> Self:
         self.server.start()
-        given = {"timeouts": _timeouts(), "transcript": self.lines.append, **self._client}
+        given = {"timeouts": _timeouts(self.seconds), "transcript": self.lines.append, **self._client}
         if given.get("tls") in {"starttls", "implicit"}:
             given.setdefault("ca_file", self.server._ca_file)
         transport = SMTP(self.server.host, port=self.server.port, **given)
-        self.mailer = Mailer(transport, retry=RetryPolicy.none(), timeout=SOON)
+        self.mailer = Mailer(transport, retry=RetryPolicy.none(), timeout=self.seconds)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -121,6 +126,20 @@ class Encounter:
             assert not [line for line in shown if secret in line]
 
 
-def _timeouts(**seconds: float) -> Timeouts:
-    names = ("connect", "tls", "greeting", "command", "data_block", "data_end")
-    return Timeouts(**{**dict.fromkeys(names, SOON), **seconds})
+def quickly(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test with phases that may take :data:`SOON`, and with longer ones where the machine needs them."""
+
+    @functools.wraps(test)
+    def tried(**given: Any) -> None:
+        def attempt(wait: float) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Encounter, "seconds", wait)
+                test(**given)
+
+        patiently(attempt, first=SOON)
+
+    return tried
+
+
+def _timeouts(seconds: float) -> Timeouts:
+    return Timeouts(**dict.fromkeys(("connect", "tls", "greeting", "command", "data_block", "data_end"), seconds))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.contracts.encounter import OUTCOMES, SOON, SUCCESSES, Bytes, Encounter, Flood
+from tests.contracts.encounter import OUTCOMES, SUCCESSES, Bytes, Encounter, Flood, quickly
 from tests.contracts.rows import BAD, of_area
 
 from mailkit.attachment import Attachment
@@ -73,6 +73,7 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("row", "ends", "mechanism"), list(_cases()))
+@quickly
 def test_a_reply_has_the_outcome_that_its_row_names(row: Row, ends: bool, mechanism: str | None) -> None:
     """Silence or the connection's end may follow: the outcome is the same, in time, and the connection is not kept."""
     phase = row.field.removeprefix("reply:")
@@ -81,7 +82,7 @@ def test_a_reply_has_the_outcome_that_its_row_names(row: Row, ends: bool, mechan
         encounter.server.script(PHASES[phase], Bytes(row.value, ends))  # type: ignore[arg-type]
         began = time.monotonic()
         ended = encounter.end()
-        assert time.monotonic() - began < 2 * SOON + 1
+        assert time.monotonic() - began < 2 * encounter.seconds + 1
         encounter.assert_nothing_shows(ended)
         if isinstance(ended, Receipt):
             assert row.outcome in SUCCESSES or "neutralise" in row.allowed
@@ -92,6 +93,7 @@ def test_a_reply_has_the_outcome_that_its_row_names(row: Row, ends: bool, mechan
 
 
 @pytest.mark.parametrize("row", [row for row in SIMPLE if row.values[0].value.endswith(b"\n")])
+@quickly
 def test_a_complete_reply_that_makes_no_sense_is_told_as_that(row: Row) -> None:
     """Where the server broke the protocol the error says so, rather than that the connection was lost."""
     given = row
@@ -106,6 +108,7 @@ def test_a_complete_reply_that_makes_no_sense_is_told_as_that(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in SIMPLE if row.values[0].value.startswith(b"502")])
+@quickly
 def test_ehlo_refused_is_final_where_something_depends_on_it(row: Row) -> None:
     """HELO has neither TLS nor AUTH: where one is required nothing is sent, and no password."""
     for phase in ("starttls", "auth"):
@@ -123,6 +126,7 @@ def test_ehlo_refused_is_final_where_something_depends_on_it(row: Row) -> None:
 
 @pytest.mark.parametrize("row", RCPT_ALONE)
 @pytest.mark.parametrize("extensions", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")])
+@quickly
 def test_each_recipient_has_its_own_fate(row: Row, extensions: tuple[str, ...]) -> None:
     """Each line of the row answers one RCPT; who was accepted gets the message, whatever the others were told."""
     replies = row.value.splitlines(keepends=True)
@@ -150,6 +154,7 @@ def test_each_recipient_has_its_own_fate(row: Row, extensions: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("row", RCPT_TOO_MANY)
+@quickly
 def test_too_many_recipients_are_split(row: Row) -> None:
     """Who is told that there are too many gets the message in a next transaction, and nobody gets it twice."""
     crowd = [f"r{number}@x.test" for number in range(60)]
@@ -165,6 +170,7 @@ def test_too_many_recipients_are_split(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", _rows("reply:quit"))
+@quickly
 def test_a_refused_goodbye_changes_nothing(row: Row) -> None:
     """The message was accepted, and closing does not fail."""
     with Encounter("quit") as encounter:
@@ -175,6 +181,7 @@ def test_a_refused_goodbye_changes_nothing(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", _rows("reply:rset"))
+@quickly
 def test_a_connection_that_refuses_rset_is_not_used_again(row: Row) -> None:
     """After a message that nobody got, the next one goes over a connection without its remains."""
     with Encounter("rset") as encounter:
@@ -188,6 +195,7 @@ def test_a_connection_that_refuses_rset_is_not_used_again(row: Row) -> None:
 
 @pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("row", _rows("reply:idle"))
+@quickly
 def test_a_pooled_connection_that_says_goodbye_is_replaced_unseen(row: Row, ends: bool) -> None:
     """The next message goes over a new connection, at the first attempt, and arrives once."""
     with Encounter("idle") as encounter:
@@ -213,6 +221,7 @@ def _flood(given: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("row", _rows(*(f"reply:{phase}" for phase in ("greeting", "ehlo", "data", "dot")), enc="gen"))
+@quickly
 def test_what_never_ends_is_ended(row: Row) -> None:
     """Floods, drips and a window that closes: the right outcome, within the deadline, in little memory."""
     phase = row.field.removeprefix("reply:")
@@ -224,7 +233,7 @@ def test_what_never_ends_is_ended(row: Row) -> None:
             fields["attachments"] = Attachment.from_bytes(bytes(24 << 20), "zeros")
         elif "drip_s" in row.input:
             # A byte every fifth of the deadline: each arrives in time, and all of them do not.
-            encounter.server.script("DOT", Drip(row.value.encode(), interval=SOON / 5))
+            encounter.server.script("DOT", Drip(row.value.encode(), interval=encounter.seconds / 5))
         else:
             encounter.server.script(PHASES[phase], Flood(_flood(row.input)))  # type: ignore[arg-type]
         message = Message(**{"from_": "ada@x.test", "to": "bob@x.test", "text": "Hi", **fields})
@@ -233,7 +242,7 @@ def test_what_never_ends_is_ended(row: Row) -> None:
         began = time.monotonic()
         with pytest.raises(DeliveryError) as caught:
             encounter.mailer.send(message)
-        assert time.monotonic() - began < SOON + 1
+        assert time.monotonic() - began < encounter.seconds + 1
         assert _peak_memory() - before < 8 << 20
         assert OUTCOMES[str(row.outcome)](caught.value)
         # The connection is not used again. (Behind a window that was closed the peer sees its end only much later.)

@@ -14,6 +14,7 @@ import trustme
 from attrs import field, frozen
 from tests.contracts.rows import of_area
 from tests.http_server import Answer, HTTPServer
+from tests.patience import given_time
 
 from mailkit import Mailer, Message, Outcome, RetryPolicy
 from mailkit.errors import DeliveryError
@@ -139,7 +140,8 @@ def _check(row: Row, error: DeliveryError | None, *, retry_after: float | None =
 
 
 @pytest.mark.parametrize("row", of_area("http-response"))
-def test_each_row(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+@given_time(first=0.5)
+def test_each_row(row: Row, monkeypatch: pytest.MonkeyPatch, *, wait: float) -> None:
     """The error has the row's outcome, and the server has seen each request once."""
     name = row.value["scenario"]
     if name in _PLAYED:
@@ -156,7 +158,7 @@ def test_each_row(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
         return given.pop(0)
 
     with HTTPServer(answer) as server:
-        transport = scenario.transport("KEY", host="127.0.0.1", port=server.port, timeout=0.5)
+        transport = scenario.transport("KEY", host="127.0.0.1", port=server.port, timeout=wait)
         if "batch" in name or '"error"' in name:
             outcomes = _both(transport)
             if row.outcome == "partial":
@@ -178,9 +180,9 @@ def test_each_row(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _refused(row: Row, _monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    _check(row, _sent(Postmark("KEY", host="127.0.0.1", port=port))[0])
+    with socket.socket() as bound:  # and not listening
+        bound.bind(("127.0.0.1", 0))
+        _check(row, _sent(Postmark("KEY", host="127.0.0.1", port=bound.getsockname()[1]))[0])
 
 
 def _no_such_name(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:

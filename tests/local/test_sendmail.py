@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.colours import make_edge, run_in
 from tests.local.conftest import ENVELOPE, RAW
+from tests.patience import given_time
 
 from mailkit.address import Address
 from mailkit.envelope import Envelope
@@ -182,11 +183,12 @@ def test_a_program_that_dies_with_the_message_leaves_the_outcome_open(
     assert [each.status for each in caught.value.recipients] == ["unknown"]
 
 
+@given_time(first=1.0)
 def test_a_timeout_after_the_message_was_written_leaves_the_outcome_open(
-    edge: Edge, run: Any, message: Message, program: Program
+    edge: Edge, run: Any, message: Message, program: Program, *, wait: float
 ) -> None:
     """A program that has everything and does not end in time may have queued the message."""
-    transport = SendmailTransport(program(_READ, "time.sleep(60)"), timeout=1.0)
+    transport = SendmailTransport(program(_READ, "time.sleep(60)"), timeout=wait)
     with pytest.raises(OutcomeUnknownError, match="timeout="):
         run(transport.open(edge).send, message, ENVELOPE)
 
@@ -210,7 +212,7 @@ def test_no_helper_of_the_program_takes_a_cut_message(
     real = program(
         "sys.stdin.buffer.read(10)",
         f"out = os.open({os.fspath(fifo)!r}, os.O_WRONLY)",
-        "time.sleep(2)",
+        "time.sleep(20)",
         "sys.stdin.buffer.read()",
         'os.write(out, b"taken for a whole message")',
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.colours import colour, run
+from tests.patience import given_time
 from tests.policies.clock import simulated
 from tests.policies.letters import Interrupted, each, letter
 
@@ -169,10 +170,11 @@ def test_who_would_wait_too_long_is_told_at_once(
     assert edge.slept == [4.0] * waits
 
 
-def test_a_retry_waits_for_its_turn(run: Any) -> None:
+@given_time(first=0.05)
+def test_a_retry_waits_for_its_turn(run: Any, *, wait: float) -> None:
     """The error of a turn that is too far away carries a wait that retrying keeps to."""
     memory = MemoryTransport()
-    with Mailer(RateLimit(memory, messages=20, max_wait=0.01), retry=RetryPolicy(attempts=2)) as mailer:
+    with Mailer(RateLimit(memory, messages=1 / wait, max_wait=0.01), retry=RetryPolicy(attempts=2)) as mailer:
         mailer.send(letter(1))
         assert mailer.send(letter(2)).attempts == 2
     assert len(memory.outbox) == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from tests.http_server import Answer, HTTPServer
+from tests.patience import given_time
 from tests.providers.acme import KEY, message_to_bob, sent, with_channel
 
 from mailkit import Envelope
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tests.colours import Colour
     from tests.http_server import Received
 
-    from mailkit.edge import Edge
     from mailkit.transport import Channel
 
 
@@ -69,7 +69,8 @@ def test_no_connection(colour: Colour) -> None:
     assert [(each.address, each.status) for each in error.recipients] == [("bob@example.org", "not_sent")]
 
 
-def test_the_transports_own_time(colour: Colour) -> None:
+@given_time(first=0.3)
+def test_the_transports_own_time(colour: Colour, *, wait: float) -> None:
     """``timeout`` is for the whole exchange; what it cuts off is unknown, and with a key safe to try again."""
     waiting = threading.Event()
 
@@ -79,7 +80,7 @@ def test_the_transports_own_time(colour: Colour) -> None:
 
     with HTTPServer(slow) as server:
         with pytest.raises(OutcomeUnknownError) as caught:
-            sent(colour, server, message_to_bob(), timeout=0.3)
+            sent(colour, server, message_to_bob(), timeout=wait)
         waiting.set()
     assert caught.value.retryable
     assert caught.value.idempotent
@@ -94,9 +95,19 @@ def test_an_interruption_says_what_it_leaves(backend: Colour) -> None:
         waiting.wait(10)
         return Answer()
 
-    async def interrupted(channel: Channel, edge: Edge, seconds: float) -> BaseException:
+    async def interrupted(channel: Channel, *, at_once: bool) -> BaseException:
         caught: list[BaseException] = []
-        with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+
+            async def cancel_when_it_has_arrived() -> None:
+                while not server.requests:  # noqa: ASYNC110 - the other side is a thread
+                    await anyio.sleep(0.01)
+                group.cancel_scope.cancel()
+
+            if at_once:
+                group.cancel_scope.cancel()
+            else:
+                group.start_soon(cancel_when_it_has_arrived)
             try:
                 await channel.send(message_to_bob(), Envelope.from_message(message_to_bob()))
             except BaseException as interruption:
@@ -105,8 +116,8 @@ def test_an_interruption_says_what_it_leaves(backend: Colour) -> None:
         return caught[0]
 
     with HTTPServer(slow) as server:
-        late = with_channel(backend, server, lambda channel, edge: interrupted(channel, edge, 0.3))
-        early = with_channel(backend, server, lambda channel, edge: interrupted(channel, edge, 0))
+        late = with_channel(backend, server, lambda channel, _: interrupted(channel, at_once=False))
+        early = with_channel(backend, server, lambda channel, _: interrupted(channel, at_once=True))
         waiting.set()
     assert late.delivery.outcome == "unknown"
     assert early.delivery.outcome == "not_sent"

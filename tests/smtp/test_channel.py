@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.patience import given_time
 from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 from mailkit import (
@@ -95,9 +96,10 @@ def test_a_stale_connection_is_replaced_once(colour: Colour) -> None:
         assert len(server.messages) == 1
 
 
-def test_a_stale_connection_whose_replacement_cannot_be_had(colour: Colour) -> None:
+@given_time(first=0.1)
+def test_a_stale_connection_whose_replacement_cannot_be_had(colour: Colour, *, wait: float) -> None:
     """The reason why there is no fresh connection is the error, with the recipients."""
-    with SMTPServer() as server, Post.to(server, colour, timeouts=Timeouts(greeting=0.1)) as post:
+    with SMTPServer() as server, Post.to(server, colour, timeouts=Timeouts(greeting=wait)) as post:
         post.send(letter(1))
         server.kick()
         server.script("greeting", Stall())

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.patience import given_time
 from tests.smtp.letters import BOB, EVE, Post, big, letter
 from tests.smtp.wires import Later, Wire
 
@@ -285,9 +286,10 @@ def test_a_refused_chunk_stops_the_writing(colour: Colour) -> None:
         assert server.committed == ()
 
 
-def test_last_words_outweigh_a_broken_pipe() -> None:
+@given_time(first=0.3)
+def test_last_words_outweigh_a_broken_pipe(*, wait: float) -> None:
     """A server that refuses in the middle of the content and hangs up is heard, although writing has failed."""
-    with SMTPServer(without=MODES["pipelining"]) as server, Post.to(server, timeouts=Timeouts(data_block=0.3)) as post:
+    with SMTPServer(without=MODES["pipelining"]) as server, Post.to(server, timeouts=Timeouts(data_block=wait)) as post:
         # It says why, and then reads no more: the writer runs into its timeout with the answer already there.
         server.script("body", "552 5.3.4 too big", after=1000).script("body", StopReading(), after=1000)
         error = post.attempt(big(16 * 1024 * 1024))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.name_server import NameServer
+from tests.patience import given_time
 from tests.smtp.letters import letter
 
 from mailkit import (
@@ -125,15 +126,17 @@ def test_a_host_that_refuses_connections_leads_to_the_next(site: Site) -> None:
     assert len(second.messages) == 1
 
 
-def test_a_silent_host_leaves_time_for_the_next(site: Site) -> None:
+@given_time(first=0.3)
+def test_a_silent_host_leaves_time_for_the_next(site: Site, *, wait: float) -> None:
     """A greeting that never comes ends at its timeout, and the next host still has time to connect."""
     first, second = site.serve(2)
     first.script("greeting", Stall())
-    site.send(timeouts=Timeouts(greeting=0.3, connect=2.0))
+    site.send(timeouts=Timeouts(greeting=wait, connect=2.0 + 4 * wait))
     assert len(second.messages) == 1
 
 
-def test_an_address_that_does_not_answer_does_not_use_up_the_time(site: Site) -> None:
+@given_time(first=1.0)
+def test_an_address_that_does_not_answer_does_not_use_up_the_time(site: Site, *, wait: float) -> None:
     """What a host may take to connect is its share: half of the time where there are two."""
     import socket
 
@@ -154,8 +157,8 @@ def test_an_address_that_does_not_answer_does_not_use_up_the_time(site: Site) ->
             f"_submission._tcp.{DOMAIN}", "SRV", f"0 1 {address[1]} full.{DOMAIN}.", f"1 1 {second.port} mx0.{DOMAIN}."
         )
         began = site.edge.now()
-        site.send(timeouts=Timeouts(connect=1.0))
-        assert 0.4 < site.edge.now() - began < 0.95
+        site.send(timeouts=Timeouts(connect=wait))
+        assert 0.4 * wait < site.edge.now() - began < 0.95 * wait
         for client in clients:
             client.close()
     assert len(second.messages) == 1

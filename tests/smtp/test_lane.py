@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from tests.colours import make_edge, run_in
+from tests.patience import given_time
 from tests.smtp.letters import Post
 from tests.smtp.streams import OFFERS, WITHOUT, note, send_many, statuses, stream, taken
 from tests.smtp.wires import Later, Wire
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SOON = Timeouts(command=0.3, data_block=0.3, data_end=0.3)
 
 
 def groups(count: int, most: int) -> int:
@@ -454,9 +454,11 @@ def test_a_connection_carries_no_more_messages_than_it_may(colour: Colour) -> No
 
 @pytest.mark.parametrize("offers", OFFERS)
 @pytest.mark.parametrize("hold", [Stall(), StopReading()])
-def test_a_server_that_falls_silent(colour: Colour, offers: str, hold: Any) -> None:
+@given_time(first=0.3)
+def test_a_server_that_falls_silent(colour: Colour, offers: str, hold: Any, *, wait: float) -> None:
     """It is given up at the deadline; what was committed is unknown, and the rest goes over a fresh connection."""
-    with SMTPServer(without=WITHOUT[offers]) as server, Post.to(server, colour, timeouts=SOON) as post:
+    soon = Timeouts(command=wait, data_block=wait, data_end=wait)
+    with SMTPServer(without=WITHOUT[offers]) as server, Post.to(server, colour, timeouts=soon) as post:
         server.script("DOT", hold, match="r5@example.org")
         outcomes = stream(post, (note(number) for number in range(12)))
         found = [next(iter(statuses(outcome).values())) for outcome in outcomes]
@@ -465,10 +467,12 @@ def test_a_server_that_falls_silent(colour: Colour, offers: str, hold: Any) -> N
         assert found == ["accepted"] * 5 + ["unknown"] * unknown + ["accepted"] * (7 - unknown)
 
 
-def test_a_full_window_and_a_server_that_stops_reading(colour: Colour) -> None:
+@given_time(first=0.3)
+def test_a_full_window_and_a_server_that_stops_reading(colour: Colour, *, wait: float) -> None:
     """Nothing stands still for ever: the write ends at its deadline, and what was not all written goes again."""
     body = ("All work and no play.\n" * 3000)[:60_000]
-    with SMTPServer() as server, Post.to(server, colour, timeouts=SOON) as post:
+    soon = Timeouts(command=wait, data_block=wait, data_end=wait)
+    with SMTPServer() as server, Post.to(server, colour, timeouts=soon) as post:
         server.script("MAIL", StopReading(), match="m9@example.com")
         outcomes = stream(post, (note(number, text=body) for number in range(30)))
         found = [next(iter(statuses(outcome).values())) for outcome in outcomes]
@@ -643,11 +647,12 @@ def test_a_server_that_is_busy_is_asked_again(colour: Colour) -> None:
 
 
 @pytest.mark.parametrize("connections", [1, 2])
-def test_a_server_that_lets_us_wait_does_so_once(colour: Colour, connections: int) -> None:
+@given_time(first=0.5)
+def test_a_server_that_lets_us_wait_does_so_once(colour: Colour, connections: int, *, wait: float) -> None:
     """After a timeout the next messages of a stream have their answer at once, and the next stream asks anew."""
     with (
         SMTPServer() as server,
-        Post.to(server, colour, timeouts=Timeouts(greeting=0.5)) as post,
+        Post.to(server, colour, timeouts=Timeouts(greeting=wait)) as post,
     ):
         server.script("greeting", Stall())
         outcomes = stream(post, (note(number) for number in range(50)), connections=connections)

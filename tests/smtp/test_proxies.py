@@ -198,10 +198,11 @@ def test_a_fault_of_the_proxy_says_that_nothing_was_sent(
     scheme: Any, options: Any, error: type[DeliveryError], cause: str, colour: Colour
 ) -> None:
     """Every recipient is not_sent in the phase "proxy", the cause says who may retry, and the proxy is named."""
+    seconds = 0.5 if options.get("at_end") == "stall" else 10.0
     with (
         SMTPServer() as server,
         LoopbackProxy(scheme, **options) as proxy,
-        Post.to(server, colour, proxy=proxy.url, tls="insecure", timeouts=Timeouts(connect=0.5)) as post,
+        Post.to(server, colour, proxy=proxy.url, tls="insecure", timeouts=Timeouts(connect=seconds)) as post,
     ):
         caught: Any = post.attempt()
         assert type(caught) is error

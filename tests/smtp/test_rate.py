@@ -47,15 +47,15 @@ def test_single_messages_keep_to_the_rate(colour: Colour) -> None:
 
 
 def test_a_message_that_would_wait_too_long_is_not_sent(colour: Colour) -> None:
-    """The second of two messages at one in ten seconds: throttled, nothing is written, and it says for how long."""
-    limits = PoolLimits(messages_per_second=0.1, acquire_timeout=1.0)
+    """The second of two messages at one in 1000 s: throttled, nothing is written, and it says for how long."""
+    limits = PoolLimits(messages_per_second=0.001, acquire_timeout=1.0)
     with SMTPServer() as server, Post.to(server, colour, pool=limits) as post:
         post.send(letter(1))
         error: Any = post.attempt(letter(2))
         assert isinstance(error, RateLimitedError)
         assert (error.outcome, error.cause, error.retryable) == ("not_sent", "throttled", True)
         assert error.retry_after is not None
-        assert 8 < error.retry_after <= 10
+        assert 900 < error.retry_after <= 1000
         assert {result.status for result in error.recipients} == {"not_sent"}
         assert len(server.messages) == 1
 

@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.colours import run_in
+from tests.patience import given_time
 from tests.properties.records import RecordingEdge
 from tests.smtp.letters import Post, transport_to
 from tests.smtp.streams import OFFERS, WITHOUT, Clock, each, note, send_many, statuses, stream, taken
@@ -96,9 +97,10 @@ def test_every_kind_of_message_gets_its_outcome(colour: Colour, offers: str, con
 
 
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
-def test_a_command_that_is_not_answered_has_a_command_s_time(colour: Colour, phase: Phase) -> None:
+@given_time(first=0.2)
+def test_a_command_that_is_not_answered_has_a_command_s_time(colour: Colour, phase: Phase, *, wait: float) -> None:
     """The long time is for the answer to a whole message; each of the others is not sent when its own is over."""
-    timeouts = Timeouts(command=0.2, data_end=60.0)
+    timeouts = Timeouts(command=wait, data_end=60.0)
     with SMTPServer(without=("CHUNKING", "BINARYMIME")) as server, Post.to(server, colour, timeouts=timeouts) as post:
         server.script(phase, Stall(), skip=1, times=None)
         began = time.monotonic()
