@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
@@ -19,6 +18,7 @@ from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
+    from datetime import datetime
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -69,7 +69,7 @@ class Post:
         self._hooks = hooks
         self._channels: dict[int, Channel] = {}
         self._closed = False
-        self._second = (0, datetime.fromtimestamp(0, UTC))
+        self._second: tuple[int, datetime] | None = None
 
     def channel(self) -> Channel:
         """Return the channel of the transport in force; it opens with the first message."""
@@ -115,11 +115,12 @@ class Post:
     def _now(self) -> datetime:
         """Return this second, with the local offset: one object for all messages of it, whose field is written once."""
         second = int(time.time())
-        known, moment = self._second
-        if known != second:
-            moment = datetime.fromtimestamp(second).astimezone()
-            self._second = second, moment
-        return moment
+        now = self._second
+        if now is None or now[0] != second:
+            from datetime import datetime  # what only sending needs is no cost of making a mailer
+
+            now = self._second = second, datetime.fromtimestamp(second).astimezone()
+        return now[1]
 
     async def send(self, message: Message, envelope: Envelope | None = None) -> Receipt:
         """Send one message, to whom it says or to whom `envelope` says: those who are left of them, for one."""

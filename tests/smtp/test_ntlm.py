@@ -155,7 +155,7 @@ def test_a_system_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("ntlm")
 def test_a_missing_extra(monkeypatch: pytest.MonkeyPatch, colour: Colour) -> None:
     """Without pyspnego the error says what to install: at once where NTLM is asked for, else where nothing else is."""
-    monkeypatch.setattr("mailkit.smtp.mechanism_names.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'mailkit-sdk\[ntlm\]'"):
         SMTP("mail.example.com", username="ada", password="hunter2", mechanism="NTLM")
     with (

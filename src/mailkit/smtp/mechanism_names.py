@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from mailkit.errors import ConfigurationError
@@ -46,6 +45,8 @@ def check_installed(name: str) -> None:
     """
     if name not in _EXTRAS:
         return
+    from importlib.util import find_spec
+
     extra, modules = _EXTRAS[name]
     if None in map(find_spec, modules):
         raise ConfigurationError(f"{name} needs a package that is not installed: pip install 'mailkit-sdk[{extra}]'")
