@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailkit.errors import ConfigurationError
-from mailkit.registry import _OURS, ENTRY_POINTS, schemes, transport_class
+from mailkit.registry import _OURS, ENTRY_POINTS, POLICIES, schemes, transport_class
 from mailkit.transport import Transport
 from mailkit.url import transport_from_url
 
@@ -107,11 +107,40 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
     """The error shows what could have been meant, and nothing of the URL but its scheme."""
     with pytest.raises(ConfigurationError) as caught:
         transport_from_url("smpt://ada:hunter2@mail.example.com")
-    known = f"known are: {', '.join(schemes())}"
+    known = f"known are: {', '.join([*schemes(), *(f'{policy}(…)' for policy in sorted(POLICIES))])}"
     assert str(caught.value) == f"no transport serves smpt:// (did you mean smtp://?); {known}"
     with pytest.raises(ConfigurationError) as caught:
         transport_class("pigeonpost")
     assert str(caught.value) == f"no transport serves pigeonpost://; {known}"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("failover://a.test", "no transport serves failover:// (did you mean failover(…)?); known are: "),
+        ("failovr(null://)", "behind what is no policy (did you mean failover(…)?); known are: breaker(…), "),
+        ("retry(rate-limit(null://))", "malformed at URL 1"),
+        (
+            "retry(ratelimits(null://))",
+            "behind what is no policy (did you mean ratelimit(…)?); known are: ",
+        ),
+        ("hunter2(null://)", "behind what is no policy; known are: breaker(…), "),
+    ],
+)
+def test_a_misspelt_policy_is_told_from_a_scheme(url: str, told: str) -> None:
+    """Each is suggested as it is written, and what was given in front of a parenthesis is not repeated."""
+    with pytest.raises(ConfigurationError) as caught:
+        transport_from_url(url)
+    assert told in str(caught.value)
+
+
+def test_every_policy_leads_to_a_class() -> None:
+    """It can be made from the members of a URL, and is called there what it calls itself."""
+    for name, place in POLICIES.items():
+        module, _, kind = place.partition(":")
+        policy = getattr(import_module(f"mailkit.policies.{module}"), kind)
+        assert policy.scheme == name
+        assert callable(policy.from_members)
 
 
 @pytest.mark.usefixtures("installed")

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mailkit.errors import ConfigurationError
+from mailkit.transport_url import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mailkit.transport import Transport
     from mailkit.transport_url import TransportURL
 
-__all__ = ["ENTRY_POINTS", "FromURL", "schemes", "transport_class"]
+__all__ = ["ENTRY_POINTS", "POLICIES", "FromURL", "schemes", "transport_class"]
 
 ENTRY_POINTS: Final = "mailkit.transports"
 """The entry-point group in which a package names its transports, as ``acme = "acme_mail:Acme"``."""
@@ -62,6 +63,22 @@ _RELAYS: Final = (
 _OURS.update({f"{name}+smtp": "mailkit.relays.transport:RelayURL" for name in _RELAYS})
 
 
+POLICIES: Final = {
+    "breaker": "breaker:CircuitBreaker",
+    "concurrency": "concurrency:Concurrency",
+    "deduplicate": "deduplicate:Deduplicate",
+    "failover": "failover:Failover",
+    "ratelimit": "rate_limit:RateLimit",
+    "redirect": "redirect:Redirect",
+    "retry": "retry:Retry",
+    "roundrobin": "round_robin:RoundRobin",
+    "route": "route:Route",
+    "suppress": "suppress:Suppress",
+    "weighted": "weighted:Weighted",
+}
+"""Which class of ``mailkit.policies`` serves which ``name(URL URL)``: it has a ``from_members``."""
+
+
 class FromURL(Protocol):
     """A class that makes a transport from a URL."""
 
@@ -83,15 +100,11 @@ def transport_class(scheme: str) -> FromURL:
     for entry_point in _entry_points():
         if entry_point.name == scheme:
             return _load(scheme, entry_point)
-    msg = f"no transport serves {scheme}://{_nearest(scheme)}; known are: {', '.join(schemes())}"
+    forms = {scheme: f"{scheme}://" for scheme in schemes()}
+    policies = {policy: f"{policy}(…)" for policy in sorted(POLICIES)}
+    known = ", ".join([*schemes(), *policies.values()])
+    msg = f"no transport serves {scheme}://{nearest(scheme, forms | policies)}; known are: {known}"
     raise ConfigurationError(msg)
-
-
-def _nearest(scheme: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(scheme, schemes(), n=1)
-    return f" (did you mean {near[0]}://?)" if near else ""
 
 
 def _load(scheme: str, entry_point: EntryPoint) -> FromURL:

@@ -11,9 +11,9 @@ from mailkit.errors import ConfigurationError
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["TransportURL", "frequency", "rate", "seconds", "switch", "whole"]
+__all__ = ["TransportURL", "frequency", "nearest", "rate", "seconds", "switch", "whole"]
 
 
 def seconds(text: str) -> float:
@@ -45,6 +45,23 @@ def whole(text: str) -> int:
 def switch(text: str) -> bool:
     """Read ``on`` or ``off``."""
     return {"on": True, "off": False}[text]
+
+
+def nearest(given: str, known: Mapping[str, str]) -> str:
+    """Return the question whether a name was meant that is nearly the given one; nothing where there is none.
+
+    Example:
+        >>> nearest("failovr", {"failover": "failover(…)"})
+        ' (did you mean failover(…)?)'
+
+    Args:
+        given: What is not known.
+        known: How each name is written in the question.
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(given, known, n=1)
+    return f" (did you mean {known[near[0]]}?)" if near else ""
 
 
 @frozen(kw_only=True)
@@ -114,7 +131,8 @@ class TransportURL:
             key = name.replace("-", "_")
             if key not in known:
                 known_names = ", ".join(sorted(known)) or "none"
-                msg = f"{self.name} has no parameter {name!r}{_near(key, known)}; it knows: {known_names}"
+                suggestion = nearest(key, {each: repr(each) for each in known})
+                msg = f"{self.name} has no parameter {name!r}{suggestion}; it knows: {known_names}"
                 raise ConfigurationError(msg)
             if key in values:
                 msg = f"{self.name} has the parameter {name!r} twice: keep one"
@@ -144,13 +162,6 @@ class TransportURL:
             if value:
                 msg = f"{self.name} takes no {name}: leave it out"
                 raise ConfigurationError(msg)
-
-
-def _near(key: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(key, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _split(scheme: str, text: str) -> TransportURL | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from mailkit.errors import ConfigurationError
-from mailkit.registry import transport_class
+from mailkit.registry import POLICIES, transport_class
 from mailkit.transport_url import TransportURL, frequency, whole
 
 if TYPE_CHECKING:
@@ -18,21 +18,6 @@ if TYPE_CHECKING:
     from mailkit.transport import Transport
 
 __all__ = ["transport_from_url"]
-
-_POLICIES: Final = {
-    "breaker": "breaker:CircuitBreaker",
-    "concurrency": "concurrency:Concurrency",
-    "deduplicate": "deduplicate:Deduplicate",
-    "failover": "failover:Failover",
-    "ratelimit": "rate_limit:RateLimit",
-    "redirect": "redirect:Redirect",
-    "retry": "retry:Retry",
-    "roundrobin": "round_robin:RoundRobin",
-    "route": "route:Route",
-    "suppress": "suppress:Suppress",
-    "weighted": "weighted:Weighted",
-}
-"""Which class serves which ``name(URL URL)``: it has a ``from_members``."""
 
 
 def transport_from_url(text: str) -> Transport:
@@ -51,7 +36,7 @@ def transport_from_url(text: str) -> Transport:
     if "(" in text:  # nearly no URL has one, and then what reads policies need not be loaded
         from mailkit.policies.composition import parse_composition
 
-        composed = parse_composition(text, _POLICIES)
+        composed = parse_composition(text, POLICIES)
         if not isinstance(composed, str):
             return _composed(composed)
     url = TransportURL.parse(text)
@@ -66,7 +51,7 @@ def _composed(composition: Composition) -> Transport:
             members.append((label, transport_from_url(member) if isinstance(member, str) else _composed(member)))
         except ConfigurationError as error:
             raise ConfigurationError(f"{composition.url.name}, URL {number}: {error}") from None
-    module, _, kind = _POLICIES[composition.url.scheme].partition(":")
+    module, _, kind = POLICIES[composition.url.scheme].partition(":")
     own, common = _parted(composition.url)
     policy: Any = getattr(import_module(f"mailkit.policies.{module}"), kind)
     return _wrapped(policy.from_members(members, own), common)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 from attrs import frozen
 
 from mailkit.errors import ConfigurationError
-from mailkit.transport_url import TransportURL
+from mailkit.transport_url import TransportURL, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -99,8 +99,10 @@ class _Parser:
         """Read a policy, which is known to begin here."""
         name = (self._take(_OPENING) or "").removesuffix("(").lower()
         if name not in self._known:  # and may be part of something secret
-            names = ", ".join(f"{each}(…)" for each in sorted(self._known))
-            raise ConfigurationError(f"there is a parenthesis behind what is no policy; known are: {names}")
+            forms = {each: f"{each}(…)" for each in sorted(self._known)}
+            names = ", ".join(forms.values())
+            msg = f"there is a parenthesis behind what is no policy{nearest(name, forms)}; known are: {names}"
+            raise ConfigurationError(msg)
         if depth >= MAX_DEPTH:
             raise ConfigurationError(f"policies may be in one another {MAX_DEPTH} deep: use fewer of them")
         members: list[tuple[str, Composition | str]] = []
