@@ -188,4 +188,4 @@ class TestAlibaba(ProviderContract):
         assert first["x-acs-security-token"] == "TOKEN-7"
         assert "TOKEN-7" not in repr((transport, signed))
         assert b"Message-ID" not in (request.body or b""), "a message without an id has none made up"
-        assert Alibaba().authorize(request, None, now) is request
+        assert Alibaba().authorize(request, None, now).header("authorization") is None

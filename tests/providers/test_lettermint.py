@@ -112,7 +112,7 @@ class TestLettermint(ProviderContract):
             "settings": {"track_opens": True, "track_clicks": False, "tls": "required"},
             "attachments": [
                 {"filename": "report.pdf", "content": "JVBERg==", "content_type": "application/pdf"},
-                {"filename": "logo", "content": "iVBORw==", "content_type": "image/png", "content_id": "logo"},
+                {"filename": "logo.png", "content": "iVBORw==", "content_type": "image/png", "content_id": "logo"},
             ],
             "route": "news",
         }

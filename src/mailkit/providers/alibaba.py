@@ -14,6 +14,7 @@ from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import headers_with_metadata, joined, refuse_beside_template
 from mailkit.providers.multipart import form_fields
 from mailkit.providers.recipients import addressed
+from mailkit.providers.settings import checked_secret
 from mailkit.providers.status import CREDENTIALS, THROTTLED, UNKNOWN, Verdict
 from mailkit.providers.stored_template import flat_data
 from mailkit.secret import Secret
@@ -52,10 +53,6 @@ _CODES: Final[Mapping[str, Verdict]] = {
     "SignatureNonceUsed": UNKNOWN,  # each request has a new one, so somebody on the way has repeated this
     "Throttling": THROTTLED,
 }
-
-
-def _token(value: str | Secret | None) -> Secret | None:
-    return None if value is None else Secret.coerce(value)
 
 
 class _AlibabaCan(Capable):
@@ -108,25 +105,12 @@ class Alibaba(_AlibabaCan, ApiTransport):
     max_recipients: ClassVar[int | None] = 100
     verify_path: ClassVar[str | None] = "/"
 
-    session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
-
-    def request(
-        self,
-        path: str,
-        body: bytes | None,
-        *,
-        method: str = "POST",
-        media_type: str = "application/json",
-        headers: Mapping[str, str | Secret] | None = None,
-    ) -> Request:
-        """Return a request for an operation: sending, or where there is nothing to send, how the account stands."""
-        action = "DescAccountSummary" if body is None else "SingleSendMail"
-        own = {"x-acs-action": action, "x-acs-version": "2015-11-23", **(headers or {})}
-        # Not super(): attrs makes the class anew, for its slots.
-        return ApiTransport.request(self, path, body, method=method, media_type=media_type, headers=own)
+    session_token: Secret | None = field(default=None, converter=checked_secret, kw_only=True, repr=False)
 
     def authorize(self, request: Request, key: Secret | None, now: datetime) -> Request:
-        """Sign it."""
+        """Name the operation, which is sending, or where there is nothing to send, how the account stands; sign it."""
+        action = "DescAccountSummary" if request.body is None else "SingleSendMail"
+        request = self.with_headers(request, {"x-acs-action": action, "x-acs-version": "2015-11-23"})
         if key is None or self.secret is None:
             return request
         signed = signature_headers(

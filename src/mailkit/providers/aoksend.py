@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
+from attrs import evolve
+
 from mailkit.errors import UnsupportedFeatureError
-from mailkit.providers.base import ApiTransport, Request
+from mailkit.providers.base import ApiTransport
 from mailkit.providers.content import dump, refuse_beside_template
 from mailkit.providers.multipart import form_fields
 from mailkit.providers.status import CREDENTIALS, REJECTED, UNKNOWN, Verdict
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from mailkit.edge.http import Response
+    from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
@@ -71,14 +73,7 @@ class AokSend(ApiTransport):
             return request
         own = urlencode({"app_key": key.reveal()}).encode("ascii")
         body = b"&".join(filter(None, (own, request.body)))
-        return Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            body=body,
-            tls=request.tls,
-            max_body=request.max_body,
-        )
+        return evolve(request, body=body)
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return the fields of the form."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailkit.edge.http import Request, Response
 from mailkit.edge.tls_options import TLS
@@ -223,15 +223,7 @@ class ApiTransport(ApiSettings, Capable):
     @staticmethod
     def with_headers(request: Request, headers: Mapping[str, str | Secret]) -> Request:
         """Return a request with more headers."""
-        return Request(
-            request.method,
-            request.url,
-            headers=[*request.headers, *headers.items()],
-            body=request.body,
-            tls=request.tls,
-            max_body=request.max_body,
-            harmless=request.harmless,
-        )
+        return evolve(request, headers=[*request.headers, *headers.items()])
 
     def accepted(
         self,

@@ -9,9 +9,9 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.mime import render
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import base64_of, header_mapping, header_pairs, path_part
+from mailkit.providers.content import attached, header_mapping, header_pairs, path_part
 from mailkit.providers.path_setting import check_path_setting
-from mailkit.providers.recipients import addressed
+from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, REJECTED, THROTTLED, UNKNOWN, Verdict
 from mailkit.receipt import RecipientResult
 from mailkit.transport import Capabilities
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mailkit.address import Address
-    from mailkit.attachment import Attachment
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.message import Message
@@ -103,16 +102,13 @@ class Cloudflare(_CloudflareCan, ApiTransport):
             return self._mime(render(message).as_bytes(), envelope)
         to = addressed(message, envelope)
         payload: dict[str, Any] = {
-            "from": None if message.from_ is None else _mailbox(message.from_),
-            "to": [_mailbox(each) for each in to.to],
-            "cc": [_mailbox(each) for each in to.cc],
-            "bcc": [_mailbox(each) for each in to.bcc],
+            **people(message, to, _mailbox),
             "reply_to": _mailbox(message.reply_to[0]) if message.reply_to else None,
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
             "headers": header_mapping(message, self),
-            "attachments": [_attachment(each) for each in message.attachments],
+            "attachments": [attached(each, "type", disposition=True) for each in message.attachments],
         }
         return {name: value for name, value in payload.items() if value}
 
@@ -176,15 +172,3 @@ def _code(response: Response) -> int | None:
 
 def _mailbox(address: Address) -> str | dict[str, str]:
     return {"address": address.addr_spec, "name": address.name} if address.name else address.addr_spec
-
-
-def _attachment(attachment: Attachment) -> dict[str, str]:
-    described = {
-        "content": base64_of(attachment),
-        "filename": attachment.filename or attachment.content_id or "attachment",
-        "type": attachment.media_type,
-        "disposition": attachment.disposition,
-    }
-    if attachment.content_id is not None:
-        described["content_id"] = attachment.content_id
-    return described

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailkit.providers.base import ApiTransport
 
 __all__ = [
+    "attached",
     "base64_of",
     "dump",
     "encoded_mailbox",
@@ -202,8 +203,30 @@ def base64_of(attachment: Attachment) -> str:
     return b2a_base64(attachment.read(), newline=False).decode("ascii")
 
 
+def attached(attachment: Attachment, type_field: str, *, disposition: bool = False) -> dict[str, str]:
+    """Return an attachment as many providers describe it: filename, content, media type and content_id.
+
+    Args:
+        attachment: The attachment.
+        type_field: What the provider calls the media type.
+        disposition: Whether it wants to be told how the file is shown.
+    """
+    described = {
+        "filename": typed_name(attachment),
+        "content": base64_of(attachment),
+        type_field: attachment.media_type,
+    }
+    if disposition:
+        described["disposition"] = attachment.disposition
+    if attachment.content_id is not None:
+        described["content_id"] = attachment.content_id
+    return described
+
+
 def typed_name(attachment: Attachment) -> str:
-    """Return an attachment's name for a provider that has no other way to its media type than the name's ending.
+    """Return an attachment's name; of one that has none, a name that ends as its media type wants.
+
+    Some providers have no other way to the media type than the name's ending.
 
     Example:
         >>> from mailkit.attachment import Attachment

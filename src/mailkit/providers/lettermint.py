@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, header_mapping, mailbox
-from mailkit.providers.recipients import addressed
+from mailkit.providers.content import attached, header_mapping, mailbox
+from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import NOT_SENT, REJECTED, UNKNOWN, Verdict, verdict_for
 from mailkit.transport import Capabilities
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from mailkit.attachment import Attachment
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
@@ -80,10 +79,7 @@ class Lettermint(ApiTransport):
         to = addressed(message, envelope)
         settings = {"track_opens": message.track_opens, "track_clicks": message.track_clicks}
         payload: dict[str, Any] = {
-            "from": None if message.from_ is None else mailbox(message.from_),
-            "to": [mailbox(each) for each in to.to],
-            "cc": [mailbox(each) for each in to.cc],
-            "bcc": [mailbox(each) for each in to.bcc],
+            **people(message, to, mailbox),
             "reply_to": [mailbox(each) for each in message.reply_to],
             "subject": message.subject,
             "text": message.text,
@@ -93,7 +89,7 @@ class Lettermint(ApiTransport):
             "metadata": dict(message.metadata),
             **_tags(message),
             "settings": {name: value for name, value in settings.items() if value is not None},
-            "attachments": [_attachment(each) for each in message.attachments],
+            "attachments": [attached(each, "content_type") for each in message.attachments],
         }
         return {name: value for name, value in payload.items() if value}
 
@@ -148,14 +144,3 @@ def _tags(message: Message) -> dict[str, Any]:
             )
     named = [{"name": f"tag-{place}", "value": tag} for place, tag in enumerate(message.tags[1:], 2)]
     return {"tag": message.tags[0] if message.tags else None, "tags": named}
-
-
-def _attachment(attachment: Attachment) -> dict[str, str]:
-    described = {
-        "filename": attachment.filename or attachment.content_id or "attachment",
-        "content": base64_of(attachment),
-        "content_type": attachment.media_type,
-    }
-    if attachment.content_id is not None:
-        described["content_id"] = attachment.content_id
-    return described

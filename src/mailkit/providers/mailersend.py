@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, refuse_beside_template, typed_name
-from mailkit.providers.recipients import addressed
+from mailkit.providers.content import base64_of, named, refuse_beside_template, typed_name
+from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import QUOTA, THROTTLED, Verdict
 from mailkit.receipt import RecipientResult
 from mailkit.transport import Capabilities
@@ -15,7 +15,6 @@ from mailkit.transport import Capabilities
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mailkit.address import Address
     from mailkit.attachment import Attachment
     from mailkit.edge.http import Response
     from mailkit.envelope import Envelope
@@ -80,11 +79,8 @@ class MailerSend(ApiTransport):
             )
         tracking = {"track_opens": message.track_opens, "track_clicks": message.track_clicks}
         payload: dict[str, Any] = {
-            "from": None if message.from_ is None else _mailbox(message.from_),
-            "to": [_mailbox(each) for each in to.to],
-            "cc": [_mailbox(each) for each in to.cc],
-            "bcc": [_mailbox(each) for each in to.bcc],
-            "reply_to": _mailbox(message.reply_to[0]) if message.reply_to else None,
+            **people(message, to, named),
+            "reply_to": named(message.reply_to[0]) if message.reply_to else None,
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
@@ -129,10 +125,6 @@ class MailerSend(ApiTransport):
         """Read the id of the bulk, which is taken as a whole."""
         own = response.json()["bulk_email_id"]
         return [self.accepted(item.message, item.envelope, provider_id=own) for item in items]
-
-
-def _mailbox(address: Address) -> dict[str, str]:
-    return {"email": address.addr_spec, **({"name": address.name} if address.name else {})}
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:

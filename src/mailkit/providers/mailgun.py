@@ -15,7 +15,7 @@ from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import header_pairs, mailbox, mailboxes, path_part, refuse_beside_template
 from mailkit.providers.mailgun_batch import batch, in_common
 from mailkit.providers.multipart import File, form_fields, multipart
-from mailkit.providers.recipients import addressed
+from mailkit.providers.recipients import addressed, people
 from mailkit.transport import Capabilities
 from mailkit.transport_url import switch
 
@@ -163,10 +163,7 @@ class Mailgun(_MailgunCan, ApiTransport):
         to = addressed(message, envelope)
         template = message.template
         return {
-            "from": None if message.from_ is None else mailbox(message.from_),
-            "to": [mailbox(each) for each in to.to],
-            "cc": [mailbox(each) for each in to.cc],
-            "bcc": [mailbox(each) for each in to.bcc],
+            **people(message, to, mailbox),
             "subject": message.subject,
             "text": message.text,
             "html": message.html,

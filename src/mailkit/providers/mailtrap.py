@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import base64_of, dump, header_mapping, named, refuse_beside_template
-from mailkit.providers.recipients import addressed
+from mailkit.providers.content import attached, dump, header_mapping, named, refuse_beside_template
+from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import REJECTED
 from mailkit.transport import Capabilities
 from mailkit.transport_url import whole
@@ -17,7 +17,6 @@ from mailkit.transport_url import whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mailkit.attachment import Attachment
     from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
@@ -97,16 +96,13 @@ class Mailtrap(_MailtrapCan, ApiTransport):
         refuse_beside_template(message, self, "subject", "text", "html")
         to = addressed(message, envelope)
         payload: dict[str, Any] = {
-            "from": None if message.from_ is None else named(message.from_),
-            "to": [named(each) for each in to.to],
-            "cc": [named(each) for each in to.cc],
-            "bcc": [named(each) for each in to.bcc],
+            **people(message, to, named),
             "reply_to": named(message.reply_to[0]) if message.reply_to else None,
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
             "headers": header_mapping(message, self),
-            "attachments": [_attachment(each) for each in message.attachments],
+            "attachments": [attached(each, "type", disposition=True) for each in message.attachments],
             "category": _category(message),
             "custom_variables": _variables(message),
         }
@@ -174,15 +170,3 @@ def _variables(message: Message) -> Mapping[str, str]:
             f"Mailtrap takes {_VARIABLES_SIZE} bytes of metadata at most, written as JSON: leave some out"
         )
     return message.metadata
-
-
-def _attachment(attachment: Attachment) -> dict[str, str]:
-    described = {
-        "content": base64_of(attachment),
-        "filename": attachment.filename or attachment.content_id or "attachment",
-        "type": attachment.media_type,
-        "disposition": attachment.disposition,
-    }
-    if attachment.content_id is not None:
-        described["content_id"] = attachment.content_id
-    return described

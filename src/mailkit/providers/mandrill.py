@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+from attrs import evolve
+
 from mailkit.errors import MessageError
-from mailkit.providers.base import ApiTransport, Request
+from mailkit.providers.base import ApiTransport
 from mailkit.providers.content import base64_of, dump, header_mapping, header_pairs, mailboxes, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, REJECTED, UNKNOWN, Verdict
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from mailkit.address import Address
     from mailkit.attachment import Attachment
-    from mailkit.edge.http import Response
+    from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
     from mailkit.message import Message
@@ -92,14 +94,7 @@ class Mandrill(ApiTransport):
         if key is None or request.body is None:
             return request
         body = dump({"key": key.reveal()})[:-1] + b"," + request.body[1:]
-        return Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            body=body,
-            tls=request.tls,
-            max_body=request.max_body,
-        )
+        return evolve(request, body=body)
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return one message, and what is said beside it."""

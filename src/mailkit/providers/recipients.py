@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from mailkit.errors import MessageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailkit.address import Address
     from mailkit.envelope import Envelope
     from mailkit.message import Message
 
-__all__ = ["Addressed", "addressed"]
+__all__ = ["Addressed", "addressed", "people"]
 
 
 @frozen
@@ -59,3 +61,18 @@ def addressed(message: Message, envelope: Envelope) -> Addressed:
                 "to, or send each of them a message of its own"
             )
     return Addressed(to, cc, hidden)
+
+
+def people(message: Message, to: Addressed, spell: Callable[[Address], Any]) -> dict[str, Any]:
+    """Return whom a message names, under the names that most providers have for them: from, to, cc and bcc.
+
+    Args:
+        message: The message.
+        to: Who gets it.
+        spell: How the provider writes an address.
+    """
+    groups = {"to": to.to, "cc": to.cc, "bcc": to.bcc}
+    return {
+        "from": None if message.from_ is None else spell(message.from_),
+        **{name: [spell(each) for each in group] for name, group in groups.items()},
+    }

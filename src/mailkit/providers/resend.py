@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from mailkit.address_parser import is_phrase
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, encoded_name, header_mapping, mailbox, refuse_beside_template
+from mailkit.providers.content import attached, encoded_name, header_mapping, mailbox, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.status import CREDENTIALS, IN_FLIGHT, NOT_SENT, QUOTA, REJECTED, Verdict
 from mailkit.transport import Capabilities
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from mailkit.address import Address
-    from mailkit.attachment import Attachment
     from mailkit.edge.http import Response
     from mailkit.envelope import Envelope
     from mailkit.errors import DeliveryError
@@ -49,6 +48,9 @@ class Resend(ApiTransport):
     A topic is chosen with ``options={"resend": {"topic_id": "…"}}``. Templates take text and numbers. Tags are sent as
     ``tag``, ``tag-2`` and so on, metadata under the names of its entries: letters, digits, ``_`` and ``-`` are all that
     both may hold. Messages with attachments, a template or a time to be sent at go one by one, the others 100 at once.
+
+    A file whose name ends otherwise than its media type wants (a PNG called ``logo.gif``) may be lost with its message:
+    Resend takes it, and delivers nothing.
 
     Not possible: tracking chosen for one message, amp and calendar parts, a Sender or return path of one's own,
     local parts that are not ASCII. Every request carries an idempotency key, which Resend keeps for 24 hours.
@@ -95,7 +97,7 @@ class Resend(ApiTransport):
             "text": message.text,
             "html": message.html,
             "headers": header_mapping(message, self),
-            "attachments": [_attachment(each) for each in message.attachments],
+            "attachments": [attached(each, "content_type") for each in message.attachments],
             "tags": _tags(message),
         }
         if message.send_at is not None:
@@ -151,14 +153,3 @@ def _tags(message: Message) -> list[dict[str, str]]:
                 f"Resend takes tags and metadata of ASCII letters, digits, _ and -, 256 at most: rename {text!r}"
             )
     return [{"name": name, "value": value} for name, value in pairs.items()]
-
-
-def _attachment(attachment: Attachment) -> dict[str, str]:
-    described = {
-        "filename": attachment.filename or attachment.content_id or "attachment",
-        "content": base64_of(attachment),
-        "content_type": attachment.media_type,
-    }
-    if attachment.content_id is not None:
-        described["content_id"] = attachment.content_id
-    return described

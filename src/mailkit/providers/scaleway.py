@@ -9,7 +9,7 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError, UnsupportedFeatureError
 from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import base64_of, encoded_mailbox, encoded_name, header_pairs, named
-from mailkit.providers.recipients import addressed
+from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, QUOTA, UNKNOWN, Verdict
 from mailkit.receipt import RecipientResult
 from mailkit.transport import Capabilities
@@ -93,10 +93,7 @@ class Scaleway(_ScalewayCan, ApiTransport):
         """Return one message."""
         to = addressed(message, envelope)
         payload: dict[str, Any] = {
-            "from": None if message.from_ is None else named(message.from_),
-            "to": [named(each) for each in to.to],
-            "cc": [named(each) for each in to.cc],
-            "bcc": [named(each) for each in to.bcc],
+            **people(message, to, named),
             "subject": message.subject,
             "text": message.text,
             "html": message.html,

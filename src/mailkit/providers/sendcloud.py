@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
+from attrs import evolve
+
 from mailkit.errors import MessageError, UnsupportedFeatureError
-from mailkit.providers.base import ApiTransport, Request
+from mailkit.providers.base import ApiTransport
 from mailkit.providers.content import headers_with_metadata, joined, refuse_beside_template
 from mailkit.providers.multipart import File, form_fields, multipart, with_fields
 from mailkit.providers.recipients import Addressed, addressed
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from mailkit.edge.http import Response
+    from mailkit.edge.http import Request, Response
     from mailkit.envelope import Envelope
     from mailkit.message import Message
     from mailkit.receipt import Receipt
@@ -82,14 +84,7 @@ class SendCloud(ApiTransport):
         if key is None or self.secret is None or media_type is None:
             return request
         own = [("apiUser", key.reveal()), ("apiKey", self.secret.reveal())]
-        return Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            body=with_fields(request.body or b"", media_type.reveal(), own),
-            tls=request.tls,
-            max_body=request.max_body,
-        )
+        return evolve(request, body=with_fields(request.body or b"", media_type.reveal(), own))
 
     def payload(self, message: Message, envelope: Envelope) -> Mapping[str, Any]:
         """Return the fields of the form; one with several values is a list."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport
-from mailkit.providers.content import base64_of, dump, header_mapping, named, refuse_beside_template
+from mailkit.providers.content import attached, dump, header_mapping, named, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.retry_after import RESET_HEADERS, ResetHeader
 from mailkit.transport import Capabilities
@@ -169,12 +169,5 @@ def _tracking(message: Message) -> dict[str, Any]:
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:
-    described = {
-        "content": base64_of(attachment),
-        "filename": attachment.filename or attachment.content_id or "attachment",
-        "type": attachment.media_type.partition(";")[0],  # it takes no parameters
-        "disposition": attachment.disposition,
-    }
-    if attachment.content_id is not None:
-        described["content_id"] = attachment.content_id
-    return described
+    described = attached(attachment, "type", disposition=True)
+    return {**described, "type": described["type"].partition(";")[0]}  # it takes no parameters

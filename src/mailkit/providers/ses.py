@@ -15,6 +15,7 @@ from mailkit.providers.content import encoded_mailbox, refuse_beside_template
 from mailkit.providers.recipients import addressed
 from mailkit.providers.ses_bulk import STATUSES, bulk, in_common
 from mailkit.providers.ses_content import content_of, email_tags, tracking
+from mailkit.providers.settings import checked_secret
 from mailkit.providers.sigv4 import signature_headers
 from mailkit.providers.status import CREDENTIALS, QUOTA, THROTTLED, UNKNOWN, Verdict
 from mailkit.secret import Secret
@@ -52,10 +53,6 @@ _TYPES: Final[Mapping[str, Verdict]] = {
     "TooManyRequestsException": THROTTLED,
     "UnrecognizedClientException": CREDENTIALS,
 }
-
-
-def _token(value: str | Secret | None) -> Secret | None:
-    return None if value is None else Secret.coerce(value)
 
 
 class _SESCan(Capable):
@@ -128,7 +125,7 @@ class SES(_SESCan, ApiTransport):
     batch_path: ClassVar[str] = "/v2/email/outbound-bulk-emails"
     verify_path: ClassVar[str | None] = "/v2/email/account"
 
-    session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
+    session_token: Secret | None = field(default=None, converter=checked_secret, kw_only=True, repr=False)
     profile: str | None = field(default=None, kw_only=True)
     _chain: CredentialChain | None = field(default=None, init=False, eq=False, repr=False)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mailkit.proxy import Proxy
     from mailkit.transport_url import TransportURL
 
-__all__ = ["ApiSettings", "TokenSource"]
+__all__ = ["ApiSettings", "TokenSource", "checked_secret"]
 
 TokenSource = Callable[[], "str | Awaitable[str]"]
 """Returns a fresh OAuth 2.0 access token."""
@@ -32,10 +32,15 @@ DEFAULT_HOST: Final = "default"
 
 
 def _key(value: str | Secret | TokenSource | None) -> Secret | TokenSource | None:
-    return _secret(value) if isinstance(value, str | Secret) else value
+    return checked_secret(value) if isinstance(value, str | Secret) else value
 
 
-def _secret(value: str | Secret | None) -> Secret | None:
+def checked_secret(value: str | Secret | None) -> Secret | None:
+    """Return a key or the like as a secret.
+
+    Raises:
+        ConfigurationError: It is empty, or no printable text.
+    """
     if value is None:
         return None
     secret = Secret.coerce(value)
@@ -103,7 +108,7 @@ class ApiSettings:
     needs_host: ClassVar[bool] = False
     """Whether it is software that somebody runs, so that nobody but the user knows the host."""
     key: Secret | TokenSource | None = field(default=None, converter=_key, repr=False)
-    secret: Secret | None = field(default=None, converter=_secret, kw_only=True, repr=False)
+    secret: Secret | None = field(default=None, converter=checked_secret, kw_only=True, repr=False)
     host: str | None = field(default=None, converter=_host, kw_only=True)
     port: int | None = field(default=None, kw_only=True)
     region: str | None = field(default=None, kw_only=True)
@@ -199,4 +204,4 @@ class ApiSettings:
             return source
         # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
         (token,) = await edge.in_thread(lambda: (source(),))
-        return _secret(await token if isawaitable(token) else token)
+        return checked_secret(await token if isawaitable(token) else token)

@@ -11,6 +11,7 @@ from mailkit.errors import MessageError
 from mailkit.providers.base import ApiTransport, Capable
 from mailkit.providers.content import base64_of, dump, header_mapping, mailbox, refuse_beside_template, typed_name
 from mailkit.providers.recipients import addressed
+from mailkit.providers.settings import checked_secret
 from mailkit.providers.status import CREDENTIALS, NOT_SENT, QUOTA, REJECTED, THROTTLED, UNKNOWN, Verdict
 from mailkit.providers.stored_template import flat_data, number_of
 from mailkit.providers.tc3 import signature_headers
@@ -96,10 +97,6 @@ _CODES: Final[Mapping[str, Verdict]] = {
 }
 
 
-def _token(value: str | Secret | None) -> Secret | None:
-    return None if value is None else Secret.coerce(value)
-
-
 class _TencentCan(Capable):
     __slots__ = ()
 
@@ -144,7 +141,7 @@ class Tencent(_TencentCan, ApiTransport):
     max_recipients: ClassVar[int | None] = _MOST_TO + 2 * _MOST_COPIES
     accepts_in_body: ClassVar[bool] = True
 
-    session_token: Secret | None = field(default=None, converter=_token, kw_only=True, repr=False)
+    session_token: Secret | None = field(default=None, converter=checked_secret, kw_only=True, repr=False)
 
     def authorize(self, request: Request, key: Secret | None, now: datetime) -> Request:
         """Sign it."""
