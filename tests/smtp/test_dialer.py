@@ -19,7 +19,7 @@ from mailkit import (
     TLSError,
     TransientError,
 )
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import LEFT_OUT
 from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP

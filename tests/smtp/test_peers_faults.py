@@ -31,7 +31,7 @@ from mailkit import (
     TransientError,
 )
 from mailkit.smtp.data import data_pieces
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.testing import Disconnect, InjectAfter, RawReply, SMTPServer, Stall
 
 if TYPE_CHECKING:

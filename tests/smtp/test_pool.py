@@ -29,7 +29,7 @@ from mailkit import (
 )
 from mailkit.edge import run_sync
 from mailkit.edge.readiness import ready
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.testing import Disconnect, SMTPServer, Stall, StopReading
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tests.smtp.letters import Post, letter
 
 from mailkit import ConfigurationError, Mailer, RateLimitedError
 from mailkit.edge.blocking import BlockingEdge
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import SMTPServer
 

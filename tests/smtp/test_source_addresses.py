@@ -8,7 +8,7 @@ import pytest
 from tests.smtp.letters import Post, letter
 
 from mailkit import ConfigurationError, ConnectError
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import LEFT_OUT, SourceAddresses, check_source_address
 from mailkit.smtp.transport import SMTP
 from mailkit.testing import SMTPServer

@@ -9,7 +9,7 @@ import pytest
 
 from mailkit import ConfigurationError, Mailer
 from mailkit.secret import Secret
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.timeouts import Timeouts
 from mailkit.smtp.transport import SMTP
 from mailkit.transport import Transport

@@ -14,7 +14,7 @@ from mailkit.edge.records import NameServers
 from mailkit.errors import ConfigurationError
 from mailkit.smtp.greeting_name import check_ehlo_name, default_ehlo_name
 from mailkit.smtp.options import SMTPOptions
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
 from mailkit.smtp.timeouts import Timeouts
 from mailkit.transport import Capabilities

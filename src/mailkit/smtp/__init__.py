@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mailkit.edge.records import NameServers
     from mailkit.proxy import Proxy
     from mailkit.smtp.engine import TranscriptLine
-    from mailkit.smtp.pool import PoolLimits
+    from mailkit.smtp.pool_limits import PoolLimits
     from mailkit.smtp.timeouts import Timeouts
     from mailkit.smtp.transport import SMTP
 
@@ -17,7 +17,7 @@ __all__ = ["SMTP", "NameServers", "PoolLimits", "Proxy", "Timeouts", "Transcript
 _HOMES = {
     "SMTP": "mailkit.smtp.transport",
     "NameServers": "mailkit.edge.records",
-    "PoolLimits": "mailkit.smtp.pool",
+    "PoolLimits": "mailkit.smtp.pool_limits",
     "Proxy": "mailkit.proxy",
     "Timeouts": "mailkit.smtp.timeouts",
     "TranscriptLine": "mailkit.smtp.engine",

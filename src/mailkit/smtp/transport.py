@@ -11,7 +11,7 @@ from mailkit.host import check_host, is_address, is_loopback
 from mailkit.secret import Secret
 from mailkit.smtp.login import Login
 from mailkit.smtp.mechanism_names import MECHANISM_NAMES
-from mailkit.smtp.pool import PoolLimits
+from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
 from mailkit.smtp.timeouts import Timeouts
 from mailkit.transport import Capabilities
