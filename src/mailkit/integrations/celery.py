@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.signals import worker_process_shutdown
-from kombu.exceptions import OperationalError
-
 from mailkit.errors import ConnectError
+from mailkit.integrations.framework import importing
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
 from mailkit.integrations.queue_journal import RedisJournal
 from mailkit.integrations.queue_mailers import from_mapping
 from mailkit.integrations.queue_retry import QueueRetry
+
+with importing("celery", "Celery"):
+    from celery.signals import worker_process_shutdown
+    from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

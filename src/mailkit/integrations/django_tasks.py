@@ -14,19 +14,22 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import field, frozen
-from django.conf import settings
-from django.core.cache import caches
-from django.utils import timezone
 
 from mailkit.errors import ConfigurationError, ConnectError, MessageError
 from mailkit.hooks import Hooks
 from mailkit.integrations.django.configuration import Options, from_settings
 from mailkit.integrations.django.conversion import converted
+from mailkit.integrations.framework import importing
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
 from mailkit.integrations.queue_journal import WEEK
 from mailkit.integrations.queue_retry import QueueRetry
 from mailkit.message import Message
+
+with importing("django", "Django"):
+    from django.conf import settings
+    from django.core.cache import caches
+    from django.utils import timezone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +45,8 @@ if not TYPE_CHECKING:
     try:
         from django.tasks import task
     except ImportError:
-        from django_tasks import task  # the same for Django 5.2, as a distribution of its own
+        with importing("django_tasks", "Django's Tasks, a part of Django 6.0 and for 5.2", install="django-tasks"):
+            from django_tasks import task  # the same for Django 5.2, as a distribution of its own
 
 __all__ = ["CacheJournal", "QueueRetry", "QueueSettings", "deliver", "enqueue"]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from blinker import Namespace
-from flask import Flask, has_app_context, render_template
-from flask.globals import app_ctx
+from mailkit.integrations.framework import importing
+
+with importing("flask", "Flask"):
+    from flask import Flask, has_app_context, render_template
+    from flask.globals import app_ctx
+
+from blinker import Namespace  # which Flask brings
 
 from mailkit.hooks import Hooks
 from mailkit.integrations.flask_extension import Extension

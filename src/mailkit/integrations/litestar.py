@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar.di import NamedDependency, Provide
-from litestar.plugins import InitPlugin
-
 from mailkit.hooks import Hooks
+from mailkit.integrations.framework import importing
 from mailkit.integrations.mailers import Mailers
 from mailkit.mailer import AsyncMailer
 from mailkit.policies.retry import RetryPolicy
+
+with importing("litestar", "Litestar"):
+    from litestar.di import NamedDependency, Provide
+    from litestar.plugins import InitPlugin
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

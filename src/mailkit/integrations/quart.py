@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quart import Quart, has_app_context, render_template
-from quart.globals import app_ctx
+from mailkit.integrations.framework import importing
+
+with importing("quart", "Quart"):
+    from quart import Quart, has_app_context, render_template
+    from quart.globals import app_ctx
 
 from mailkit.hooks import Hooks
 from mailkit.integrations.flask_extension import Extension

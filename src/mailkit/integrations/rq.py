@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from rq import Retry, get_current_job
-
+from mailkit.integrations.framework import importing
 from mailkit.integrations.queue_courier import Again, Courier
 from mailkit.integrations.queue_job import DEFAULT, MAX_SIZE, MailJob
 from mailkit.integrations.queue_journal import RedisJournal
 from mailkit.integrations.queue_mailers import from_mapping
 from mailkit.integrations.queue_retry import QueueRetry
+
+with importing("rq", "RQ"):
+    from rq import Retry, get_current_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,14 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from starlette.background import BackgroundTask
-
 from mailkit.errors import MailkitError
 from mailkit.hooks import Hooks
+from mailkit.integrations.framework import importing
 from mailkit.integrations.mailers import Mailers
 from mailkit.policies.retry import RetryPolicy
+
+with importing("starlette", "Starlette and for FastAPI, which brings it"):
+    from starlette.background import BackgroundTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
