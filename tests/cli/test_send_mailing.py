@@ -242,7 +242,7 @@ def test_wrong_settings_end_the_run_at_the_first_message(send: Mailing, monkeypa
         assert (status, report["error"]["error"]) == (78, "AuthenticationError")
         assert report["is_complete"] is False
         assert report["in_doubt"] == []
-        assert "mailkit: the server refused the credentials" in send.err
+        assert "127.0.0.1 refused the credentials of 'ada'" in send.err
         assert "hunter2" not in send.err + json.dumps(report)
         monkeypatch.setenv("MAILKIT_URL", url)
         assert send("--resume")[1]["done"] == {"accepted": 3}

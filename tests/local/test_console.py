@@ -113,7 +113,7 @@ def test_its_url() -> None:
     """``console://`` is its URL, and its name."""
     assert transport_from_url("console://") == ConsoleTransport()
     assert str(transport_from_url("console://?stream=stdout")) == "console://"
-    with pytest.raises(ConfigurationError, match="'stream'"):
+    with pytest.raises(ConfigurationError, match="'stdout', 'stderr'"):
         transport_from_url("console://?stream=printer")
 
 

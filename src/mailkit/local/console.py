@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["ConsoleTransport"]
 
 
-def _stream_name(text: str) -> str:
-    return {"stdout": "stdout", "stderr": "stderr"}[text]
-
-
 @final
 @frozen
 class ConsoleTransport:
@@ -64,7 +60,7 @@ class ConsoleTransport:
             ConfigurationError: A part of the URL means nothing here.
         """
         url.refuse(user=url.username, password=url.password, host=url.host, port=url.port, path=url.path)
-        return cls(**url.parameters(stream=_stream_name))
+        return cls(**url.parameters(stream=str))
 
     def open(self, edge: Edge) -> Channel:
         """Return a channel that works through `edge`."""

@@ -55,7 +55,11 @@ class Verdict:
     advice: str
 
 
-REJECTED: Final = Verdict(error=RejectedError, outcome="rejected", advice="change the message; as it is, it is refused")
+REJECTED: Final = Verdict(
+    error=RejectedError,
+    outcome="rejected",
+    advice="as it is, it is refused: change the message, or check the host and the account",
+)
 """Refused for good."""
 
 CREDENTIALS: Final = Verdict(

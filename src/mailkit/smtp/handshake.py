@@ -175,12 +175,12 @@ async def _authenticate(conversation: Conversation, login: Login, extensions: Ex
 
 def _not_authenticated(conversation: Conversation, login: Login, mechanism: Mechanism, refusal: Reply) -> DeliveryError:
     # OAuth explains a refusal before it refuses (RFC 7628 §3.2.2).
-    redact = conversation.engine.redact
+    host, redact = conversation.options.host, conversation.engine.redact
     detail = f", {redact(mechanism.detail)}" if mechanism.detail and redact is not None else ""
     if refusal.is_transient:
-        msg = f"the server cannot check credentials now ({refusal}{detail}); try again later"
+        msg = f"{host} cannot check credentials now ({refusal}{detail}); try again later"
         return TransientError(msg, outcome="not_sent", reply=refusal)
-    msg = f"the server refused the credentials of {login.who} ({refusal}{detail}): check user name, password or token"
+    msg = f"{host} refused the credentials of {login.who} ({refusal}{detail}): check user name, password or token"
     return AuthenticationError(msg, reply=refusal)
 
 
