@@ -18,6 +18,7 @@ _FOR_ANY_MAILER = {
     *("transport", "transport_url", "url"),
 }
 _EDGE = ("base", "blocking", "failures", "http_clients", "readiness", "slots")
+_POLICIES = ("budget", "positive", "retry_policy")
 _SMTP_CONVERSATION = (
     *("auth", "channel", "commands", "conversation", "delivery", "dialer", "engine", "extensions", "flight"),
     *("handshake", "lane", "mechanisms", "options", "replies", "session", "transaction", "verdict"),
@@ -70,5 +71,5 @@ def test_an_smtp_mailer_loads_no_more_of_the_package_than_says_where_mail_goes()
     kinds = {"edge", "policies", "smtp"}
     assert {name for name in loaded if name.partition(".")[0] not in kinds} <= _FOR_ANY_MAILER
     assert {name for name in loaded if name.startswith("edge.")} <= {f"edge.{name}" for name in _EDGE}
-    assert {name for name in loaded if name.startswith("policies.")} <= {"policies.budget", "policies.retry_policy"}
+    assert {name for name in loaded if name.startswith("policies.")} <= {f"policies.{name}" for name in _POLICIES}
     assert not loaded & {f"smtp.{name}" for name in _SMTP_CONVERSATION}

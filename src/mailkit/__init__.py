@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.attachment import Attachment
     from mailkit.builder import MessageBuilder
+    from mailkit.capabilities import Capabilities
     from mailkit.envelope import Envelope
     from mailkit.errors import (
         AddressError,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from mailkit.policies.weighted import Weighted
     from mailkit.receipt import Outcome, Receipt, RecipientResult
     from mailkit.reply import Reply
-    from mailkit.transport import Capabilities, Transport
+    from mailkit.transport import Transport
 
 __all__ = [
     "Address",
@@ -109,6 +110,7 @@ _HOMES = {
     "address": ("Address",),
     "attachment": ("Attachment",),
     "builder": ("MessageBuilder",),
+    "capabilities": ("Capabilities",),
     "envelope": ("Envelope",),
     "errors": (
         "AddressError",
@@ -144,7 +146,7 @@ _HOMES = {
     "policies.weighted": ("Weighted",),
     "receipt": ("Outcome", "Receipt", "RecipientResult"),
     "reply": ("Reply",),
-    "transport": ("Capabilities", "Transport"),
+    "transport": ("Transport",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from attrs import evolve, field, fields, frozen
@@ -14,13 +15,13 @@ from mailkit.smtp.mechanism_names import MECHANISM_NAMES
 from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
 from mailkit.smtp.timeouts import Timeouts
-from mailkit.transport import Capabilities
 from mailkit.transport_url import rate, seconds, switch, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from mailkit.capabilities import Capabilities
     from mailkit.edge import Edge
     from mailkit.edge.records import NameServers
     from mailkit.proxy import Proxy
@@ -39,7 +40,12 @@ SUBMISSIONS = 465  # RFC 8314 §3.3: implicit TLS
 RELAY = 25  # RFC 5321 §4.5.4.2: what mail exchangers listen on
 LMTP_PORT = 24  # what lmtp:// means without a port; RFC 2033 §5 only forbids 25
 
-_CAPABILITIES = evolve(Capabilities.rfc5322(), send_at=True)  # RFC 4865, where the server offers it
+
+@cache
+def _capabilities() -> Capabilities:
+    from mailkit.capabilities import Capabilities  # what only sending needs is no cost of making a mailer
+
+    return evolve(Capabilities.rfc5322(), send_at=True)  # RFC 4865, where the server offers it
 
 
 def _secret(value: str | Secret | None) -> Secret | None:
@@ -257,7 +263,7 @@ class SMTP:
     @property
     def capabilities(self) -> Capabilities:
         """All that RFC 5322 bytes can carry; the server's own limits are known only after EHLO."""
-        return _CAPABILITIES
+        return _capabilities()
 
     @property
     def security(self) -> Security:
