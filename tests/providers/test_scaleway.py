@@ -132,4 +132,4 @@ class TestScaleway(ProviderContract):
     def test_errors_name_what_was_wrong(self, details: Any, said: str) -> None:
         """The arguments that were wrong are in the error, whatever form they have."""
         error = self.failed(_error(400, "invalid_arguments", details=details))
-        assert f"answered 400 That went wrong.{said}; change the message" in str(error)
+        assert f"answered 400 That went wrong.{said}; as it is, it is refused" in str(error)

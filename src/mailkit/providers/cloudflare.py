@@ -17,7 +17,7 @@ from mailkit.receipt import RecipientResult
 from mailkit.transport import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mailkit.address import Address
     from mailkit.edge.http import Request, Response
@@ -127,7 +127,7 @@ class Cloudflare(_CloudflareCan, ApiTransport):
             verdict = _CODES.get(_code(response) or 0, UNKNOWN)
             raise self.refusal(verdict, response, message, envelope)
         result = answer["result"]
-        refused = {str(address).lower(): text for name, text in _REFUSED.items() for address in result.get(name) or ()}
+        refused = {str(each).lower(): text for name, text in _REFUSED.items() for each in _several(result.get(name))}
         others = [
             RecipientResult(path.addr_spec, status="rejected", phase="response", text=refused[path.addr_spec.lower()])
             for path in envelope.rcpt_to
@@ -160,6 +160,14 @@ def _needs_mime(message: Message) -> bool:
     is_odd = any(each.disposition == "attachment" and each.content_id is not None for each in message.attachments)
     is_bare = not message.subject or not (message.text or message.html)
     return is_bare or is_odd or bool(message.amp or message.calendar) or len(set(names)) < len(names)
+
+
+def _several(listed: Any) -> Sequence[Any]:
+    match listed:
+        case [*addresses]:
+            return addresses
+        case _:
+            return ()
 
 
 def _code(response: Response) -> int | None:

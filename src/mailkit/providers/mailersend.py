@@ -103,7 +103,7 @@ class MailerSend(ApiTransport):
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
         """Read the id, which is a header, and whom MailerSend does not send to, which is the body."""
         suppressed = {
-            str(each["email"]).lower(): ", ".join(each.get("reasons") or each.get("reason") or ["suppressed"])
+            str(each["email"]).lower(): _reasons(each.get("reasons") or each.get("reason"))
             for warning in response.json_object().get("warnings", ())
             for each in warning["recipients"]
         }
@@ -125,6 +125,14 @@ class MailerSend(ApiTransport):
         """Read the id of the bulk, which is taken as a whole."""
         own = response.json()["bulk_email_id"]
         return [self.accepted(item.message, item.envelope, provider_id=own) for item in items]
+
+
+def _reasons(said: Any) -> str:
+    match said:
+        case [first, *others]:
+            return ", ".join(map(str, (first, *others)))
+        case _:
+            return "suppressed"
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:

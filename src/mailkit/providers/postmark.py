@@ -144,7 +144,7 @@ class Postmark(ApiTransport):
                 for path in envelope.rcpt_to
                 if path.addr_spec.lower() in _words(said)
             ]
-            return self.accepted(message, envelope, provider_id=answer["MessageID"], others=others)
+            return self.accepted(message, envelope, provider_id=answer.get("MessageID"), others=others)
         if not isinstance(code, int):
             raise TypeError(code)
         return self.refusal(_CODES.get(code, REJECTED), response, message, envelope, text=f"{code} {said}".rstrip())

@@ -113,9 +113,9 @@ class Scaleway(_ScalewayCan, ApiTransport):
             for address, copy in mine
             if copy.get("status") in _NOT_SENT_TO
         ]
-        ids = {address: str(copy["id"]) for address, copy in mine if copy}
-        first = next(iter(copies.values()))
-        return self.accepted(message, envelope, provider_id=first["message_id"].strip("<>"), ids=ids, others=others)
+        ids = {address: copy.get("id") for address, copy in mine}
+        own = next((copy["message_id"] for copy in copies.values() if "message_id" in copy), None)
+        return self.accepted(message, envelope, provider_id=own and str(own).strip("<>"), ids=ids, others=others)
 
     def refine(self, response: Response, verdict: Verdict) -> Verdict:
         """Look at the error's type: quotas come with status 403."""
