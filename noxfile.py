@@ -20,6 +20,9 @@ nox.options.reuse_existing_virtualenvs = True
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(PYENV.glob("versions/3.*/bin")))])
 
+# Where bytecode must not be kept, each of the hundreds of processes that the tests start compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).parent
 CACHE = ROOT / ".cache"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -32,6 +35,9 @@ NEWEST = [version for version in PYTHONS if version == RUNNING or shutil.which(f
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
+IN_TWO = ("--numprocesses=2", "--dist=worksteal")
+# A file's tests share its servers. The files are begun in their order, and the one that takes longest is the first.
+FILES_IN_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
 # These have sessions of their own.
 OUTSIDE_THE_PROCESS = ("tests/emulators", "tests/integration", "tests/contracts", "tests/upstream")
@@ -80,7 +86,7 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     measured = session.python == RUNNING and not session.posargs
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
-    arguments = session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored]
+    arguments = session.posargs or [*IN_TWO, *ignored]
     if not measured:
         pytest(session, *arguments, *(() if session.posargs else QUICK))
         return
@@ -146,7 +152,7 @@ def integration(session: nox.Session) -> None:
     if len(missing) == len(servers):
         session.skip("none of the real mail servers is installed here")
     install(session, "integration", *(["kerberos"] if kerberos else []))
-    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/integration"])))
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or [*FILES_IN_TWO, "tests/integration"])))
 
 
 @nox.session
@@ -247,7 +253,7 @@ def build(session: nox.Session) -> None:
             "import mailkit, sys; print(mailkit.__file__); sys.exit('site-packages' not in mailkit.__file__)",
         )
     ignored = [f"--ignore={folder}" for folder in OUTSIDE_THE_PROCESS]
-    pytest(session, *(session.posargs or ["--numprocesses=2", "--dist=worksteal", *ignored, *QUICK]))
+    pytest(session, *(session.posargs or [*IN_TWO, *ignored, *QUICK]))
 
 
 @nox.session

@@ -35,8 +35,11 @@ __all__ = [
 HOST: Final = "127.0.0.1"
 
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up): nothing but
-# another server that was started on purpose can take such a port between the look and the start.
-_PORTS: Final = range(20_000, 32_000)
+# another server that was started on purpose can take such a port between the look and the start. What runs beside
+# this process starts servers too: each of pytest-xdist's workers ("gw0", "gw1" …) has ports of its own.
+_WORKERS: Final = 8
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_PORTS: Final = range(20_000 + _WORKER, 32_000, _WORKERS)
 
 _POLL_SECONDS: Final = 0.01
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 from .processes import HOST, Daemon, find_program, free_ports, require_root
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["SmtpSink"]
 
@@ -36,10 +34,9 @@ class SmtpSink:
         program = find_program("smtp-sink", package="postfix")
         self.host = HOST
         [self.port] = free_ports(1)
-        self.log = folder / f"smtp-sink-{self.port}.log"
-        self._messages = folder / f"smtp-sink-{self.port}"
-        self._messages.mkdir()
+        self._messages = Path(tempfile.mkdtemp(prefix="smtp-sink-", dir=folder))  # another may have had this port
         self._messages.chmod(0o777)
+        self.log = self._messages.with_suffix(".log")
         dumping = ["-d", f"{self._messages}/message."] if dump else []
         self._daemon = Daemon(
             "smtp-sink",
