@@ -212,3 +212,14 @@ def test_closing_wakes_a_blocked_thread(serve: Serve) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert results == [b""] or isinstance(results[0], ConnectError)
+
+
+def test_a_sleep_may_be_longer_than_time_can_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Retry-After of ten thousand years is a long wait, not an OverflowError."""
+    slept: list[float] = []
+    monkeypatch.setattr("mailkit.edge.blocking.time.sleep", slept.append)
+    edge = BlockingEdge(timeout=1)
+    run_sync(edge.sleep(float(10**12)))
+    run_sync(edge.sleep(float("inf")))
+    run_sync(edge.sleep(-1.0))
+    assert slept == [1e9, 1e9, 0.0]

@@ -27,11 +27,12 @@ from mailkit import (
     Suppress,
     Weighted,
 )
-from mailkit.errors import ConfigurationError, MailkitError
+from mailkit.errors import ConfigurationError, MailkitError, MessageError
 from mailkit.local import ConsoleTransport, FileTransport, NullTransport
 from mailkit.policies import (
     Breaker,
     FileSuppressionList,
+    FullJitter,
     MemoryDeduplicationStore,
     MemorySuppressionList,
     RetryBudget,
@@ -46,6 +47,8 @@ from mailkit.transport_url import frequency
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from mailkit.message import Message
     from mailkit.transport import Transport
 
@@ -179,6 +182,53 @@ def test_what_no_url_can_say_is_no_url(policy: Transport, written: str) -> None:
     assert str(policy) == written
     with pytest.raises(ConfigurationError):
         transport_from_url(written)
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [
+        (RetryPolicy, {"attempts": [0, -1, 1.5, "3", None, True, [], NAN], "deadline": [0, -1.0, NAN, "3", True, []],
+                       "wait": [3, "3"], "stop": [3], "budget": [3, 500], "on_unknown": [None, "send", [], {}]}),
+        (RetryBudget, {name: [0, 1.5, "3", None, True] for name in ("tokens", "transient", "throttled", "success")}),
+        (FullJitter, dict.fromkeys(("transient", "throttled"), (5, (1,), (2, 1), (0, 1), (1, "x"), (NAN, 1)))),
+        (Breaker, {"failures": [0, 1.5, "3", None, True, NAN], "reset_after": [0, "3", None, True, NAN, INFINITE]}),
+        (partial(CircuitBreaker, NULL), {"failures": [0, "3", True], "reset_after": [-1, "3", INFINITE]}),
+        (partial(Failover, NULL), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
+        (partial(RoundRobin, NULL), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
+        (partial(Weighted, {NULL: 1}), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
+        (partial(Route, {"a.test": NULL}), {"by": [None, 3, "name", [], {}], "default": ["null://", NullTransport]}),
+        (Retry, {"transport": [None, "null://", NullTransport]}),
+        (partial(Retry, NULL), {"policy": [None, 3, RetryPolicy]}),
+        (partial(RateLimit, NULL), dict.fromkeys(("messages", "recipients", "octets"), (0, "3", NAN, 10**400))),
+        (partial(RateLimit, NULL, messages=1), {"burst": [0, 0.5, "3", None, NAN], "max_wait": [0, "3", INFINITE]}),
+        (partial(Concurrency, NULL), {"limit": [0, 1.5, "3", True, NAN]}),
+        (partial(Redirect, NULL), {"to": [None, (), "dev", 3, b"a@b.test", {"a@b.test": 1}]}),
+        (partial(Redirect, NULL, "a@b.test"), {"allow": [None, 5, b"x", {"x.test": 1}, [5], "", "*.x.test", "a b.test"],
+                                               "subject_prefix": [None, "a\r\nBcc: x@y.test"]}),
+        (partial(Suppress, NULL), {"suppressed": [None, ["a@b.test"], MemorySuppressionList]}),
+        (partial(Deduplicate, NULL), {"window": [0, "3", NAN], "store": [3, MemoryDeduplicationStore],
+                                      "on_unknown": [None, "send", []], "key": [None, "id"], "max_wait": [0, "3"]}),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_when_it_is_given(make: Any, given: Mapping[str, Iterable[Any]]) -> None:
+    """With an error of ours, not with Python's, and not at the first failure of a delivery."""
+    for name, values in given.items():
+        for value in values:
+            with pytest.raises((ConfigurationError, MessageError)):
+                make(**{name: value})
+
+
+def test_whom_a_redirect_allows_may_be_an_address() -> None:
+    """As an Address, alone or among others, where a text is one as well."""
+    ada = Address("Ada@Example.org", name="Ada")
+    assert (
+        Redirect(NULL, "a@b.test", allow=ada)
+        == Redirect(NULL, "a@b.test", allow=[ada])
+        == Redirect(NULL, "a@b.test", allow="ada@example.org")
+    )
 
 
 def test_logs_name_nobody() -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mailkit.edge.base import run_sync
 from mailkit.edge.http_clients import BlockingClients
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mailkit.events import Event
 
 __all__ = ["BlockingEdge"]
+
+_FOR_EVER: Final = 1e9
+"""Seconds, 31 years: what a Retry-After may ask for can be more than time.sleep takes."""
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Record")
@@ -120,7 +123,7 @@ class BlockingEdge:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        time.sleep(max(0.0, seconds))
+        time.sleep(min(max(0.0, seconds), _FOR_EVER))
 
     def lock(self) -> FairLock:
         """Return a new lock."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import field, frozen
 
 from mailkit.policies.circuit import Breaker
-from mailkit.policies.members import joint_capabilities, members_of, unlabelled
+from mailkit.policies.members import breaker_of, joint_capabilities, members_of, unlabelled
 from mailkit.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Alternatives(Policy):
 
     def __init__(self, *transports: Transport, breaker: Breaker | None = USUAL) -> None:
         object.__setattr__(self, "transports", members_of(type(self).__name__, transports))
-        object.__setattr__(self, "breaker", breaker)
+        object.__setattr__(self, "breaker", breaker_of(type(self).__name__, breaker))
 
     @classmethod
     def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryError
+from mailkit.policies.positive import is_whole
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -22,7 +23,7 @@ __all__ = ["Bucket", "RetryBudget"]
 
 
 def _whole(instance: object, attribute: Attribute[int], value: object) -> None:  # noqa: ARG001 - attrs gives it
-    if not isinstance(value, int) or value < 1:
+    if not is_whole(value):
         msg = f"{attribute.name}={value!r} is not a whole number of at least 1"
         raise ConfigurationError(msg)
 

@@ -14,6 +14,7 @@ from attrs import frozen
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError
 from mailkit.events import BreakerChanged
 from mailkit.policies.policy import as_number, when_unusual
+from mailkit.policies.positive import is_positive, is_whole
 from mailkit.receipt import RecipientResult
 from mailkit.transport_url import seconds, switch, whole
 
@@ -57,7 +58,7 @@ class Breaker:
     reset_after: float = 30.0
 
     def __attrs_post_init__(self) -> None:
-        if self.failures < 1 or not 0 < self.reset_after < float("inf"):
+        if not (is_whole(self.failures) and is_positive(self.reset_after) and self.reset_after < float("inf")):
             raise ConfigurationError(
                 "a circuit breaker opens after at least one failure, and for a positive number of seconds: use "
                 "failures=5 and reset_after=30.0 or other such numbers, or no breaker"

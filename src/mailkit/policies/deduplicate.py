@@ -70,7 +70,8 @@ class Deduplicate(Wrapping):
         max_wait: Seconds to wait for somebody else who is sending the same; None is the mailer's `timeout`.
 
     Raises:
-        ConfigurationError: `window` or `max_wait` is not positive, `store` is none, or `on_unknown` not known.
+        ConfigurationError: `window` or `max_wait` is not positive, `store` is none, `on_unknown` not known,
+            or `key` no function.
     """
 
     scheme: ClassVar[str] = "deduplicate"
@@ -83,8 +84,12 @@ class Deduplicate(Wrapping):
 
     def __attrs_post_init__(self) -> None:
         check_positive("Deduplicate", window=self.window, max_wait=self.max_wait)
-        if self.on_unknown not in {"raise", "retry"}:
+        if self.on_unknown not in ("raise", "retry"):
             msg = f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once) or "retry" (at least once)'
+            raise ConfigurationError(msg)
+        key: object = self.key
+        if not callable(key):
+            msg = f"Deduplicate(key={self.key!r}) is no function: give one from a message to its key, or none"
             raise ConfigurationError(msg)
 
     @classmethod

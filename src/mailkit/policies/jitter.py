@@ -42,10 +42,13 @@ class FullJitter:
     throttled: tuple[float, float] = (1.0, 60.0)
 
     def __attrs_post_init__(self) -> None:
-        for base, cap in (self.transient, self.throttled):
-            if not 0 < base <= cap < float("inf"):
-                msg = f"a jitter of base {base!r} and cap {cap!r} makes no sense: use 0 < base <= cap, in seconds"
-                raise ConfigurationError(msg)
+        for name in ("transient", "throttled"):
+            match getattr(self, name):
+                case (int() | float() as base, int() | float() as cap) if 0 < base <= cap < float("inf"):
+                    pass
+                case given:
+                    msg = f"FullJitter({name}={given!r}) makes no sense: give base and cap, 0 < base <= cap, in seconds"
+                    raise ConfigurationError(msg)
 
     def seconds(self, attempt: int, cause: Cause | None, random: Callable[[], float]) -> float:
         """Return how long to wait after an attempt.

@@ -9,7 +9,7 @@ from attrs import define, field, fields
 
 from mailkit.errors import ConfigurationError, DeliveryError
 from mailkit.policies.breaker import BreakerChannel
-from mailkit.policies.circuit import Circuit
+from mailkit.policies.circuit import Breaker, Circuit
 from mailkit.policies.wrapper import refuse_no_transport
 from mailkit.transport import Capabilities, name_of
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from mailkit.edge import Edge
     from mailkit.errors import MailkitError
-    from mailkit.policies.circuit import Breaker
     from mailkit.transport import Channel, Transport
 
 __all__ = [
     "Member",
     "available_first",
+    "breaker_of",
     "close_all",
     "joint_capabilities",
     "members_of",
@@ -88,6 +88,18 @@ def members_of(policy: str, transports: Iterable[Transport]) -> tuple[Transport,
     for member in members:
         refuse_no_transport(member, policy)
     return members
+
+
+def breaker_of(policy: str, given: object) -> Breaker | None:
+    """Return the breaker that a policy was given for its transports.
+
+    Raises:
+        ConfigurationError: It is neither one nor None.
+    """
+    if given is None or isinstance(given, Breaker):
+        return given
+    msg = f"{policy}(breaker={given!r}) is no breaker: give Breaker(failures=…, reset_after=…), or None for none"
+    raise ConfigurationError(msg)
 
 
 def open_members(transports: Iterable[Transport], edge: Edge, breaker: Breaker | None = None) -> tuple[Member, ...]:

@@ -11,7 +11,7 @@ from mailkit.errors import ConfigurationError, MessageError, RateLimitedError
 from mailkit.events import Throttled
 from mailkit.pace import LONG_PAUSE, Pace
 from mailkit.policies.policy import as_frequency, as_number, when_unusual
-from mailkit.policies.positive import check_positive
+from mailkit.policies.positive import check_positive, is_positive
 from mailkit.policies.wrapper import Wrapper, Wrapping
 from mailkit.receipt import RecipientResult
 from mailkit.transport import name_of
@@ -79,7 +79,7 @@ class RateLimit(Wrapping):
             "RateLimit", messages=self.messages, recipients=self.recipients, octets=self.octets, max_wait=self.max_wait
         )
         check_positive("RateLimit", burst=self.burst)
-        if self.burst < 1:
+        if not is_positive(self.burst) or self.burst < 1:
             msg = f"RateLimit(burst={self.burst!r}) lets nothing go: use 1 for an even pace, or more"
             raise ConfigurationError(msg)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from attrs import evolve, field, frozen
@@ -20,7 +21,7 @@ from mailkit.transport import name_of
 from mailkit.validation import header_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from mailkit.edge import Edge
@@ -40,9 +41,18 @@ def _recipients(values: str | Address | Iterable[str | Address]) -> tuple[Addres
     return Address.parse_many(values)
 
 
-def _allowed(values: str | Iterable[str]) -> frozenset[str]:
-    entries = [values] if isinstance(values, str) else [*values]
-    return frozenset([entry_key(each if "@" in each else f"@{each}") for each in entries])
+def _allowed(values: str | Address | Iterable[str | Address]) -> frozenset[str]:
+    if isinstance(values, str | Address):
+        return frozenset([_entry(values)])
+    given: object = values
+    if isinstance(given, bytes | Mapping) or not hasattr(given, "__iter__"):
+        kind = type(values).__name__
+        raise ConfigurationError(f"Redirect(allow=…) takes domains and addresses, not {kind}")
+    return frozenset([_entry(each) for each in values])
+
+
+def _entry(value: str | Address) -> str:
+    return entry_key(f"@{value}" if isinstance(value, str) and "@" not in value else value)
 
 
 def _listed(text: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
-from attrs import frozen
+from attrs import field, frozen
 
+from mailkit.errors import ConfigurationError
 from mailkit.policies.policy import as_number, as_object, as_text, when_unusual
 from mailkit.policies.retry_policy import DEFAULT_RETRY, RetryPolicy
 from mailkit.policies.wrapper import Wrapping
@@ -14,11 +15,18 @@ from mailkit.transport_url import seconds, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from attrs import Attribute
+
     from mailkit.edge import Edge
     from mailkit.transport import Channel, Transport
     from mailkit.transport_url import TransportURL
 
 __all__ = ["DEFAULT_RETRY", "Retry", "RetryPolicy"]
+
+
+def _is_policy(instance: object, attribute: Attribute[Any], value: object) -> None:  # noqa: ARG001 - attrs gives it
+    if not isinstance(value, RetryPolicy):
+        raise ConfigurationError(f"Retry takes a RetryPolicy(attempts=…), not {type(value).__name__}")
 
 
 @final
@@ -42,12 +50,12 @@ class Retry(Wrapping):
         policy: How often, how long and how soon.
 
     Raises:
-        ConfigurationError: `transport` is no transport.
+        ConfigurationError: `transport` is no transport, or `policy` no policy.
     """
 
     scheme: ClassVar[str] = "retry"
 
-    policy: RetryPolicy = DEFAULT_RETRY
+    policy: RetryPolicy = field(default=DEFAULT_RETRY, validator=_is_policy)
 
     @classmethod
     def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:

@@ -7,12 +7,13 @@ themselves, so the numbers here are the numbers on the wire.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
 
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError
 from mailkit.policies.budget import RetryBudget
+from mailkit.policies.positive import is_positive, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,8 @@ class RetryPolicy:
         budget: What retries are paid with, so that an outage is not amplified; None pays for all of them.
 
     Raises:
-        ConfigurationError: `attempts` or `deadline` is not positive, or `on_unknown` not known.
+        ConfigurationError: `attempts` or `deadline` is not positive, `on_unknown` not known, or one of the others not
+            what it has to be.
     """
 
     attempts: int = 3
@@ -67,17 +69,27 @@ class RetryPolicy:
     budget: RetryBudget | None = field(default=RetryBudget(), repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.attempts < 1 or (self.deadline is not None and not self.deadline > 0):
+        if not (is_whole(self.attempts) and (self.deadline is None or is_positive(self.deadline))):
             msg = (
                 "a retry policy has at least one attempt and a positive deadline or None; RetryPolicy.none() tries once"
             )
             raise ConfigurationError(msg)
-        if not callable(self.on_unknown) and self.on_unknown not in {"raise", "retry"}:
+        if not callable(self.on_unknown) and self.on_unknown not in ("raise", "retry"):
             msg = (
                 f'on_unknown={self.on_unknown!r} is not known: use "raise" (at most once), "retry" (at least once), or '
                 "a function that finds out"
             )
             raise ConfigurationError(msg)
+        # An error in them would come up at the first failure, and in its place.
+        if not _is_wait(self.wait):
+            self._refuse("wait", "tenacity.wait_fixed(1), FullJitter(), a function or None")
+        if not (self.stop is None or callable(self.stop)):
+            self._refuse("stop", "tenacity.stop_after_delay(10), a function or None")
+        if not _is_budget(self.budget):
+            self._refuse("budget", "RetryBudget(…) or None")
+
+    def _refuse(self, name: str, wanted: str) -> NoReturn:
+        raise ConfigurationError(f"RetryPolicy({name}={getattr(self, name)!r}) is of a wrong type: give {wanted}")
 
     @classmethod
     def none(cls) -> Self:
@@ -98,6 +110,18 @@ class RetryPolicy:
         """Whether the error leaves another attempt open, for the recipients that are still undecided."""
         # A rejection or a doubt stands for its own recipients; beside them others may only have been deferred.
         return error.retryable or error.outcome in {"rejected", "unknown"}
+
+
+def _is_wait(given: object) -> bool:
+    if given is None or callable(given):
+        return True
+    from mailkit.policies.jitter import FullJitter
+
+    return isinstance(given, FullJitter)
+
+
+def _is_budget(given: object) -> bool:
+    return given is None or isinstance(given, RetryBudget)
 
 
 DEFAULT_RETRY: Final = RetryPolicy()

@@ -77,7 +77,7 @@ class Route(Policy):
         members_of("Route", routes.values())
         if default is not None:
             members_of("Route", [default])
-        if not callable(by) and by not in {"domain", "tag"}:
+        if not callable(by) and by not in ("domain", "tag"):
             raise ConfigurationError(f'by={by!r} is not known: use "domain", "tag" or a function')
         checked = checked_domains if by == "domain" else checked_names
         object.__setattr__(self, "routes", FrozenDict(checked(routes)))

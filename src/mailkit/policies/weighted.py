@@ -11,7 +11,7 @@ from attrs import field, frozen
 from mailkit.errors import ConfigurationError
 from mailkit.policies.alternatives import USUAL
 from mailkit.policies.circuit import Breaker
-from mailkit.policies.members import joint_capabilities, members_of, open_members
+from mailkit.policies.members import breaker_of, joint_capabilities, members_of, open_members
 from mailkit.policies.policy import Policy
 from mailkit.policies.rotation import RotatingChannel, smooth_turns
 
@@ -63,7 +63,7 @@ class Weighted(Policy):
         members_of(type(self).__name__, (transport for transport, _ in pairs))
         smooth_turns([weight for _, weight in pairs])
         object.__setattr__(self, "weights", pairs)
-        object.__setattr__(self, "breaker", breaker)
+        object.__setattr__(self, "breaker", breaker_of(type(self).__name__, breaker))
 
     @classmethod
     def from_members(cls, members: Sequence[tuple[str, Transport]], url: TransportURL) -> Self:
@@ -97,10 +97,12 @@ class Weighted(Policy):
 
 
 def _weight(label: str) -> int:
-    number = label.removesuffix("*")
-    if number == label or not number.isdigit():
-        raise ConfigurationError("weighted(…) has a weight before each URL: weighted(3*URL 1*URL)")
-    return int(number)
+    try:
+        if label.endswith("*"):
+            return int(label.removesuffix("*"))
+    except ValueError:  # a route, or more digits than Python reads
+        pass
+    raise ConfigurationError("weighted(…) has a weight before each URL: weighted(3*URL 1*URL)")
 
 
 def _pairs(weights: object) -> tuple[tuple[Transport, int], ...]:
