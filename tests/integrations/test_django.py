@@ -9,6 +9,7 @@ from email.mime.base import MIMEBase
 from io import StringIO
 from typing import Any
 
+import django
 import pytest
 from django.core import checks, mail
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection, send_mail
@@ -616,3 +617,87 @@ def test_checks_read_mailers_too() -> None:
     with override_settings(MAILERS=entries):
         said = [(each.id, each.msg.partition(":")[0]) for each in checks.run_checks() if "mailkit" in str(each.id)]
     assert said == [("mailkit.W001", "MAILERS['default']"), ("mailkit.E001", "MAILERS['wrong']")]
+
+
+def test_recipients_of_its_own_are_who_gets_a_message() -> None:
+    """As Django's documentation says of a subclass: they are the envelope, whatever its fields say."""
+
+    class ToTheList(EmailMessage):
+        def recipients(self) -> list[str]:
+            return ["list@example.org"]
+
+    received = sent(ToTheList("Hello", "Hi", "ada@example.com", ["bob@example.org"]))
+    assert [path.addr_spec for path in received.envelope.rcpt_to] == ["list@example.org"]
+    assert message_from_bytes(received.raw)["To"] == "bob@example.org"
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        ("a.txt", None, "text/plain"),
+        ("a.bin", StringIO("a file"), None),
+        ("a.eml", 5, "message/rfc822"),
+        ("a.txt",),
+        ("a.txt", "text", "text/plain", "utf-8"),
+        "a.txt",
+        None,
+    ],
+)
+def test_what_is_no_attachment_is_refused(attachment: Any) -> None:
+    """It would else be sent as Python shows it: as "None", say."""
+    message = EmailMessage("Hello", "Hi", "ada@example.com", ["bob@example.org"])
+    message.attachments.append(attachment)
+    with pytest.raises(MessageError, match="attach"):
+        sent(message)
+
+
+@pytest.mark.parametrize("body", [b"Hi", 5])
+def test_a_body_that_is_no_text_is_refused(body: Any) -> None:
+    """So are bytes, which would be sent with their quotation marks."""
+    with pytest.raises(MessageError, match="the body is no text"):
+        sent(EmailMessage("Hello", body, "ada@example.com", ["bob@example.org"]))
+
+
+@pytest.mark.parametrize("where", ["subject", "from_email", "to", "headers"])
+def test_programs_catch_a_line_break_as_they_always_have(where: str) -> None:
+    """Django's own error of its version: BadHeaderError before 6.0, and ValueError."""
+    kind: type[Exception] = ValueError
+    if django.VERSION < (6, 0):
+        from django.core.mail import BadHeaderError
+
+        kind = BadHeaderError
+    broken = "eve@example.net\nBcc: mallory@example.net"
+    fields: dict[str, Any] = {"subject": "Hello", "from_email": "ada@example.com", "to": ["bob@example.org"]}
+    fields[where] = {"to": [broken], "headers": {"X-Reason": broken}}.get(where, broken)
+    with pytest.raises(kind) as caught:
+        sent(EmailMessage(body="Hi", **fields))
+    assert isinstance(caught.value, MessageError)
+    assert "mallory" not in str(caught.value) or where != "headers"
+
+
+def test_what_receivers_send_is_not_told_of(fake: FakeTransport) -> None:
+    """A receiver that sends a message each time, as Django's log does of one that fails, comes to an end."""
+    connection = backend(fake)
+
+    def answers(message: EmailMessage, **_: Any) -> None:
+        copy = EmailMessage("Sent", message.subject, "ada@example.com", ["ada@example.com"])
+        connection.send_messages([copy])
+
+    message_sent.connect(answers)
+    try:
+        for _ in range(2):
+            connection.send_messages([EmailMessage("Hello", "Hi", "ada@example.com", ["bob@example.org"])])
+    finally:
+        message_sent.disconnect(answers)
+    assert [each.message.subject for each in fake.outbox] == ["Hello", "Sent", "Hello", "Sent"]
+
+
+def test_checks_know_what_the_backend_knows() -> None:
+    """What MAILERS may have beside is no error, and an unknown option is named together with the known ones."""
+    options = {"url": "null://", "fail_silently": True}
+    entries = {"default": {"BACKEND": BACKEND, "OPTIONS": options}, "b": {"BACKEND": BACKEND, "OPTIONS": {"uurl": "x"}}}
+    with override_settings(MAILERS=entries):
+        said = [each.msg for each in checks.run_checks() if "mailkit" in str(each.id)]
+    assert len(said) == 1
+    assert "unknown options" in said[0]
+    assert "uurl; known are hooks" in said[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from attrs import fields
 from django.core.mail.backends.base import BaseEmailBackend
 
-from mailkit.errors import ConfigurationError, DeliveryError, MailkitError
+from mailkit.errors import DeliveryError, MailkitError
 from mailkit.integrations.django.configuration import Options, from_settings, mailer_for
 from mailkit.integrations.django.conversion import Prepared, converted
 from mailkit.integrations.django.signals import message_failed, message_sent
@@ -26,6 +27,10 @@ __all__ = ["EmailBackend"]
 
 P = ParamSpec("P")
 Result = Receipt | MailkitError
+
+_telling: Final[ContextVar[bool]] = ContextVar("mailkit_django_telling", default=False)
+"""Whether receivers are running. What they send is not told of, or there would be no end: Django logs a receiver that
+fails, and mails what it logs to ``ADMINS``."""
 
 _KNOWN: Final = frozenset(each.name for each in fields(Options))
 
@@ -60,11 +65,7 @@ class EmailBackend(BaseEmailBackend):
         own = {name: options.pop(name) for name in tuple(options) if name in _KNOWN}
         if alias is None:
             ignored = set(options.pop("_ignore_unknown_kwargs", ()))
-            if unknown := sorted(set(options) - ignored):
-                raise ConfigurationError(
-                    f"unknown options for mailkit's e-mail backend: {', '.join(unknown)}; "
-                    f"known are {', '.join(sorted(_KNOWN))}"
-                )
+            Options.refuse_unknown(set(options) - ignored)
             super().__init__()
         else:
             super().__init__(alias=alias, **options)  # which reports what is unknown, with the alias
@@ -123,10 +124,16 @@ class EmailBackend(BaseEmailBackend):
             return error
 
     def _tell(self, message: EmailMessage, receipts: Sequence[Receipt], failures: Sequence[MailkitError]) -> None:
-        for receipt in receipts:
-            message_sent.send_robust(type(self), message=message, receipt=receipt, alias=self.alias)
-        for error in failures:
-            message_failed.send_robust(type(self), message=message, error=error, alias=self.alias)
+        if _telling.get():
+            return
+        token = _telling.set(True)
+        try:
+            for receipt in receipts:
+                message_sent.send_robust(type(self), message=message, receipt=receipt, alias=self.alias)
+            for error in failures:
+                message_failed.send_robust(type(self), message=message, error=error, alias=self.alias)
+        finally:
+            _telling.reset(token)
 
 
 def _result(send: Callable[P, Receipt], *arguments: P.args, **keywords: P.kwargs) -> Result:

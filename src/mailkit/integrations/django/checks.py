@@ -61,8 +61,9 @@ def _backends() -> Iterator[tuple[str, Mapping[str, Any] | None]]:
 
 def _check(where: str, given: Mapping[str, Any] | None) -> Iterator[CheckMessage]:
     try:
-        transport = from_settings(Options(**(given or {})), None if given is None else where).make_transport()
-    except (ConfigurationError, TypeError) as error:
+        options = Options.of(given or {})
+        transport = from_settings(options, None if given is None else where).make_transport()
+    except ConfigurationError as error:
         yield Error(f"{where}: {error}", id="mailkit.E001")
         return
     if isinstance(transport, SMTP) and transport.tls == "opportunistic" and not is_loopback(transport.host):

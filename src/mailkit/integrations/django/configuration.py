@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 from django.conf import settings
 
 from mailkit.errors import ConfigurationError
@@ -15,6 +15,8 @@ from mailkit.secret import Secret
 from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from mailkit.hooks import Hooks
     from mailkit.policies.retry import RetryPolicy
     from mailkit.transport import Transport
@@ -63,6 +65,31 @@ class Options:
     timeout: float | None = None
     retry: RetryPolicy | None = None
     hooks: Hooks | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Return those of an entry in ``MAILERS``, which may have ``fail_silently`` beside.
+
+        Raises:
+            ConfigurationError: Some of them are unknown,.
+        """
+        own = {name: value for name, value in given.items() if name != "fail_silently"}
+        cls.refuse_unknown(own)
+        return cls(**own)
+
+    @classmethod
+    def refuse_unknown(cls, names: Iterable[str]) -> None:
+        """Refuse what is none of them.
+
+        Raises:
+            ConfigurationError: One is not.
+        """
+        known = {each.name for each in fields(cls)}
+        if unknown := sorted(set(names) - known):
+            raise ConfigurationError(
+                f"unknown options for mailkit's e-mail backend: {', '.join(unknown)}; known are "
+                f"{', '.join(sorted(known))}"
+            )
 
     def make_transport(self) -> Transport:
         """Return the transport that they describe.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
+from django import VERSION
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils.timezone import get_current_timezone
@@ -14,17 +17,18 @@ from django.utils.timezone import get_current_timezone
 from mailkit.address import Address
 from mailkit.envelope import Envelope
 from mailkit.errors import MessageError
-from mailkit.integrations.django.attachments import attachments_of, octets_of
+from mailkit.integrations.django.attachments import attachments_of, octets_of, text_of
 from mailkit.integrations.django.personalization import fields_for_providers, personalized
 from mailkit.message import Message
 from mailkit.mime.foreign_fields import ForeignField
 from mailkit.mime.reader import fields_of_header
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Prepared", "converted"]
 
+_LINE_END: Final = re.compile(r"[\r\n]")
 _FORMS: Final = {"text/plain": "text", "text/html": "html", "text/x-amp-html": "amp", "text/calendar": "calendar"}
 
 
@@ -44,16 +48,41 @@ class Prepared:
 def converted(given: EmailMessage, *, provider: str | None = None) -> list[Message] | Prepared:
     """Return what to send for a message of Django's: one Message, or one for each recipient where it is personalised.
 
-    What no Message can express (a ``message()`` of its own, a To header that is not its recipients, an alternative of
-    another type) goes out as Django writes it.
+    What no Message can express (a ``message()`` or ``recipients()`` of its own, a To header that is not its recipients,
+    an alternative of another type) goes out as Django writes it.
 
     Args:
         given: The message; one of django-anymail's attribute names may be on it.
         provider: Whose raw fields ``esp_extra`` has.
 
     Raises:
-        MessageError: It cannot be sent.
+        MessageError: It cannot be sent. Where a line end in a header is why, it is what Django raises for that too.
     """
+    try:
+        return _converted(given, provider)
+    except MessageError as error:
+        if VERSION < (6, 0) and any(map(_LINE_END.search, _header_texts(given))):
+            raise _header_error()(str(error)) from None
+        raise
+
+
+@cache
+def _header_error() -> type[MessageError]:
+    """Return what programs written for Django before 6.0 catch; later it is ValueError, which all of ours are."""
+    from django.core.mail import BadHeaderError
+
+    class HeaderError(MessageError, BadHeaderError):
+        pass
+
+    return HeaderError
+
+
+def _header_texts(given: EmailMessage) -> Iterator[str]:
+    yield from map(str, (given.subject, given.from_email, *given.to, *given.cc, *given.bcc, *given.reply_to))
+    yield from map(str, given.extra_headers.values())
+
+
+def _converted(given: EmailMessage, provider: str | None) -> list[Message] | Prepared:
     headers = {str(name): value for name, value in given.extra_headers.items()}
     if any(name.lower() == "bcc" for name in headers):
         raise MessageError("Bcc is no header field, which everybody would read: use bcc=")
@@ -85,6 +114,7 @@ def _has_more_to_say(given: EmailMessage, headers: Mapping[str, object]) -> bool
     forms = _forms(given)
     return (
         type(given).message is not EmailMessage.message
+        or type(given).recipients is not EmailMessage.recipients
         or any(name.lower() in {"to", "cc"} for name in headers)
         or any(form not in _FORMS for form in forms)
         or len(set(forms)) < len(forms)
@@ -122,9 +152,9 @@ def _author(given: EmailMessage) -> Address:
 def _bodies(given: EmailMessage, *, is_template: bool) -> dict[str, Any]:
     bodies: dict[str, Any] = {}
     if given.body or not (is_template or _alternatives(given) or given.attachments):
-        bodies[_FORMS[f"text/{given.content_subtype}"]] = str(given.body)
+        bodies[_FORMS[f"text/{given.content_subtype}"]] = text_of(given.body or "", "the body")
     for content, mimetype in _alternatives(given):
-        bodies[_FORMS[str(mimetype)]] = str(content)
+        bodies[_FORMS[str(mimetype)]] = text_of(content, "an alternative")
     if given.attachments:
         bodies["attachments"] = attachments_of(given.attachments)
     return bodies
