@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mailkit.providers.base import ApiTransport
     from mailkit.receipt import Receipt
 
-__all__ = ["ProviderContract", "Row"]
+__all__ = ["PairContract", "ProviderContract", "Row"]
 
 _BLOCKING = Colour("blocking")
 
@@ -301,3 +301,11 @@ class ProviderContract(TransportContract):
                 mailer.verify()
         assert caught.value.outcome == "not_sent"
         self.check_no_secret(str(caught.value))
+
+
+class PairContract(ProviderContract):
+    """A provider whose key has two halves."""
+
+    fields: ClassVar[Mapping[str, Any]] = {"secret": "SECRET-9x"}
+    url: ClassVar[str] = "{name}://KEY-dE4db33f:SECRET-9x@{host}"
+    secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f", "SECRET-9x")

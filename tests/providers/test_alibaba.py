@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from tests.http_server import Answer
 from tests.providers.forms import form_of
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.kit import PairContract, Row
 
 from mailkit import Template
 from mailkit.envelope import Envelope
@@ -29,13 +29,10 @@ def _error(status: int, code: Any) -> Answer:
     return Answer(status, {"Code": code, "Message": "That went wrong.", "RequestId": "R", "HostId": "dm"})
 
 
-class TestAlibaba(ProviderContract):
+class TestAlibaba(PairContract):
     """Alibaba Cloud DirectMail is a provider."""
 
     transport_class = Alibaba
-    fields: ClassVar[Mapping[str, Any]] = {"secret": "SECRET-9x"}
-    url: ClassVar[str] = "{name}://KEY-dE4db33f:SECRET-9x@{host}"
-    secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f", "SECRET-9x")
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "headers": {"headers": {"X-User-Campaign": "q3"}},
         "template": {"template": Template("7", {"name": "Bob"}), "text": None},

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.http_server import Answer
+from tests.providers.batching import ALONE, APART, OneContentContract
 from tests.providers.forms import form_of
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.kit import Row
 
-from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
+from mailkit import Attachment, Message, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.providers import Mailgun
@@ -30,13 +31,41 @@ def _spec(mailbox: str) -> str:
     return mailbox.partition("<")[2].rstrip(">") or mailbox
 
 
-class TestMailgun(ProviderContract):
+class TestMailgun(OneContentContract):
     """Mailgun is a provider."""
 
     transport_class = Mailgun
     fields: ClassVar[Mapping[str, Any]] = {"domain": "mg.example.com"}
     url: ClassVar[str] = "{name}://KEY-dE4db33f@{host}?domain=mg.example.com"
     batch_fields: ClassVar[Mapping[str, Any]] = {"recipient_variables": True}
+    apart: ClassVar[Sequence[Mapping[str, Any]]] = (
+        *APART,
+        {"amp": "Other"},
+        {"tags": ["a"]},
+        {"metadata": {"user": "7"}},
+        {"options": {"mailgun": {"o:dkim": "no"}}},
+    )
+    alone: ClassVar[Sequence[Mapping[str, Any]]] = (
+        *ALONE,
+        {"options": {"mailgun": {"V:user": "7"}}},
+        {"options": {"mailgun": {"h:Message-ID": "<1@example.com>"}}},
+        {"options": {"mailgun": {"recipient-variables": {}}}},
+        {"options": {"mailgun": {"t:variables": {}}}},
+        {"bcc": "cleo@example.org"},
+        {"calendar": "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"},
+        # What would be filled in.
+        {"metadata": {"user": 'a"b'}},
+        {"metadata": {"user": "%recipient.m0%"}},
+        {"metadata": {"user": ""}},
+        {"metadata": {"%recipient%": "a"}},
+        {"subject": "Hello %recipient_name%"},
+        {"text": "%recipient.secret%"},
+        {"from_": '"%recipient.m0%" <ada@example.com>'},
+        {"to": '"%recipient.m0%" <dan@example.org>'},
+        {"headers": {"X-A": "%recipient.m0%"}},
+        {"template": Template("welcome", {"a": ["%recipient.b%"]}), "subject": None, "text": None},
+        {"options": {"mailgun": {"h:X-A": "%recipient.m0%"}}},
+    )
     rows: ClassVar[Sequence[Row]] = [
         Row(Answer(401, b"Forbidden"), "AuthenticationError", cause="configuration"),
         Row(Answer(400, {"message": "to parameter is not a valid address"}), "RejectedError", "rejected"),
@@ -195,11 +224,6 @@ class TestMailgun(ProviderContract):
         request = transport.build_request(message, Envelope.from_message(message))
         assert transport.authorize(request, None, datetime.now(UTC)) is request
 
-    def outcomes(self, *messages: Message, batches: bool = True) -> list[Any]:
-        """Send messages in a stream, in as few requests as can be; return what became of each."""
-        with Mailer(self.make_transport(recipient_variables=batches), retry=RetryPolicy.none()) as mailer:
-            return list(mailer.send_many(messages, connections=1))
-
     def test_recipient_variables(self) -> None:
         """One form has all recipients, each with its values; it names no Message-ID, since they would all have it."""
         one = self.make_message(metadata={"user": "7", "plan": "pro"}, tags=["a"])
@@ -269,57 +293,8 @@ class TestMailgun(ProviderContract):
 
     def test_batches_are_a_choice(self) -> None:
         """Unless it was chosen, each message goes alone, with its own Message-ID."""
-        assert all(outcome.ok for outcome in self.outcomes(self.batched(1), self.batched(2), batches=False))
+        assert all(outcome.ok for outcome in self.outcomes(self.batched(1), self.batched(2), recipient_variables=False))
         forms = [self.form(request) for request in self._server.requests]
         assert len({form["h:Message-Id"] for form in forms}) == 2
         url = f"mailgun://{self.key}@default?domain=mg.example.com&recipient-variables=on"
         assert transport_from_url(url) == Mailgun(self.key, domain="mg.example.com", recipient_variables=True)
-
-    @pytest.mark.parametrize(
-        ("changes", "alone"),
-        [
-            ({"subject": "Other"}, False),
-            ({"text": "Other"}, False),
-            ({"html": "Other"}, False),
-            ({"amp": "Other"}, False),
-            ({"headers": {"X-A": "1"}}, False),
-            ({"from_": "eve@example.com"}, False),
-            ({"reply_to": "eve@example.com"}, False),
-            ({"tags": ["a"]}, False),
-            ({"metadata": {"user": "7"}}, False),
-            ({"track_opens": True}, False),
-            ({"track_clicks": True}, False),
-            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
-            ({"template": Template("welcome", {"a": "b"}), "subject": None, "text": None}, False),
-            ({"options": {"mailgun": {"o:dkim": "no"}}}, False),
-            ({"options": {"mailgun": {"V:user": "7"}}}, True),
-            ({"options": {"mailgun": {"h:Message-ID": "<1@example.com>"}}}, True),
-            ({"options": {"mailgun": {"recipient-variables": {}}}}, True),
-            ({"options": {"mailgun": {"t:variables": {}}}}, True),
-            ({"cc": "cleo@example.org"}, True),
-            ({"bcc": "cleo@example.org"}, True),
-            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
-            ({"calendar": "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"}, True),
-            ({"to": "BOB@example.org"}, True),  # a second message to Bob
-            ({"metadata": {"user": 'a"b'}}, True),
-            ({"metadata": {"user": "%recipient.m0%"}}, True),
-            ({"metadata": {"user": ""}}, True),
-            ({"metadata": {"%recipient%": "a"}}, True),
-            ({"subject": "Hello %recipient_name%"}, True),
-            ({"text": "%recipient.secret%"}, True),
-            ({"from_": '"%recipient.m0%" <ada@example.com>'}, True),
-            ({"to": '"%recipient.m0%" <dan@example.org>'}, True),
-            ({"headers": {"X-A": "%recipient.m0%"}}, True),
-            ({"template": Template("welcome", {"a": ["%recipient.b%"]}), "subject": None, "text": None}, True),
-            ({"options": {"mailgun": {"h:X-A": "%recipient.m0%"}}}, True),
-        ],
-    )
-    def test_what_cannot_share_a_request(self, changes: dict[str, Any], *, alone: bool) -> None:
-        """Messages with another content or setting are not in one request, nor is what would be filled in there."""
-        other = self.make_message(**{"to": "dan@example.org", **changes})
-        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
-        assert len(self._server.requests) == 2
-        self._server.requests.clear()
-        last = other.evolve(to="BOB@example.org" if changes.get("to") != "BOB@example.org" else "bob@example.org")
-        assert all(outcome.ok for outcome in self.outcomes(other, last))
-        assert len(self._server.requests) == (2 if alone else 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.http_server import Answer
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.kit import PairContract, Row
 
 from mailkit import Attachment, Mailer, MessageError, RetryPolicy, Template
 from mailkit.providers import Mailjet
@@ -36,13 +36,10 @@ def _error(status: int, code: str) -> Answer:
     return Answer(status, {"Messages": [_bad(status, code)]})
 
 
-class TestMailjet(ProviderContract):
+class TestMailjet(PairContract):
     """Mailjet is a provider."""
 
     transport_class = Mailjet
-    fields: ClassVar[Mapping[str, Any]] = {"secret": "SECRET-9x"}
-    url: ClassVar[str] = "{name}://KEY-dE4db33f:SECRET-9x@{host}"
-    secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f", "SECRET-9x")
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "template": {"template": Template(7, {"name": "Bob"}), "subject": None, "text": None}
     }

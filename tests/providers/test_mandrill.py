@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.http_server import Answer
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.batching import ALONE, APART, OneContentContract
+from tests.providers.kit import Row
 
-from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
+from mailkit import Attachment, Message, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import MessageError
 from mailkit.providers import Mandrill
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.http_server import Received
 
@@ -29,10 +30,21 @@ def _result(email: str, status: str, reason: str | None = None) -> dict[str, Any
     return {"email": email, "status": status, "_id": f"id-{email}", "reject_reason": reason, "queued_reason": None}
 
 
-class TestMandrill(ProviderContract):
+class TestMandrill(OneContentContract):
     """Mandrill is a provider."""
 
     transport_class = Mandrill
+    apart: ClassVar[Sequence[Mapping[str, Any]]] = (
+        *APART,
+        {"tags": ["a"]},
+        {"options": {"mandrill": {"ip_pool": "news"}}},
+        {"options": {"mandrill": {"message": {"subaccount": "s"}}}},
+    )
+    alone: ClassVar[Sequence[Mapping[str, Any]]] = (
+        *ALONE,
+        {"bcc": "cleo@example.org"},
+        {"options": {"mandrill": {"message": {"metadata": {"a": "b"}}}}},
+    )
     rows: ClassVar[Sequence[Row]] = [
         Row(_error(401, "Invalid_Key"), "AuthenticationError", cause="configuration"),
         Row(_error(500, "Invalid_Key"), "AuthenticationError", cause="configuration"),
@@ -181,12 +193,6 @@ class TestMandrill(ProviderContract):
         assert Mandrill().authorize(request, None, datetime.now(UTC)) is request
         assert "key" not in json.loads(request.body or b"")
 
-    def outcomes(self, *messages: Message, answer: Answer | None = None) -> list[Any]:
-        """Send messages in a stream, in as few requests as can be; return what became of each."""
-        self.answer = answer
-        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
-            return list(mailer.send_many(messages, connections=1))
-
     def test_a_request_for_several_messages(self) -> None:
         """Each recipient has its own data and metadata, and sees nobody else."""
         template: dict[str, Any] = {"subject": None, "text": None}
@@ -218,39 +224,6 @@ class TestMandrill(ProviderContract):
                 "recipient_metadata": [{"rcpt": "bob@example.org", "values": {"user": "7"}}],
             },
         }
-
-    @pytest.mark.parametrize(
-        ("changes", "alone"),
-        [
-            ({"subject": "Other"}, False),
-            ({"text": "Other"}, False),
-            ({"html": "Other"}, False),
-            ({"headers": {"X-A": "1"}}, False),
-            ({"from_": "eve@example.com"}, False),
-            ({"reply_to": "eve@example.com"}, False),
-            ({"tags": ["a"]}, False),
-            ({"track_opens": True}, False),
-            ({"track_clicks": True}, False),
-            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
-            ({"template": Template("welcome"), "subject": None, "text": None}, False),
-            ({"options": {"mandrill": {"ip_pool": "news"}}}, False),
-            ({"options": {"mandrill": {"message": {"subaccount": "s"}}}}, False),
-            ({"options": {"mandrill": {"message": {"metadata": {"a": "b"}}}}}, True),
-            ({"cc": "cleo@example.org"}, True),
-            ({"bcc": "cleo@example.org"}, True),
-            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
-            ({"to": "BOB@example.org"}, True),  # a second message to Bob
-        ],
-    )
-    def test_what_cannot_share_a_request(self, changes: dict[str, Any], *, alone: bool) -> None:
-        """Messages with another content or setting are not in one request, nor is what only one can say."""
-        other = self.make_message(**{"to": "dan@example.org", **changes})
-        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
-        assert len(self._server.requests) == 2
-        self._server.requests.clear()
-        last = other.evolve(to="BOB@example.org" if "to" not in changes else "bob@example.org")
-        assert all(outcome.ok for outcome in self.outcomes(other, last))
-        assert len(self._server.requests) == (2 if alone else 1)
 
     def test_each_message_has_its_result(self) -> None:
         """Results are the recipients', in any order and case; whom the answer does not name is in doubt."""

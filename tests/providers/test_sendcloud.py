@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from tests.http_server import Answer
 from tests.providers.forms import form_of
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.kit import PairContract, Row
 
 from mailkit import Attachment, Template
 from mailkit.envelope import Envelope
@@ -33,13 +33,10 @@ def _split(text: str) -> list[str]:
     return [each for each in text.split(";") if each]
 
 
-class TestSendCloud(ProviderContract):
+class TestSendCloud(PairContract):
     """SendCloud is a provider."""
 
     transport_class = SendCloud
-    fields: ClassVar[Mapping[str, Any]] = {"secret": "SECRET-9x"}
-    url: ClassVar[str] = "{name}://KEY-dE4db33f:SECRET-9x@{host}"
-    secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f", "SECRET-9x")
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "template": {"template": Template("welcome", {"name": "Bob"}), "text": None}
     }

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.http_server import Answer
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.batching import ALONE, APART, OneContentContract
+from tests.providers.kit import Row
 
-from mailkit import Attachment, Mailer, Message, RetryPolicy, Template
+from mailkit import Attachment, Message, Template
 from mailkit.envelope import Envelope
 from mailkit.errors import MessageError, UnsupportedFeatureError
 from mailkit.providers import SparkPost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.http_server import Received
 
@@ -31,10 +32,16 @@ def _taken(accepted: int, rejected: int) -> Answer:
     return Answer(200, {"results": results})
 
 
-class TestSparkPost(ProviderContract):
+class TestSparkPost(OneContentContract):
     """SparkPost is a provider."""
 
     transport_class = SparkPost
+    apart: ClassVar[Sequence[Mapping[str, Any]]] = (
+        *APART,
+        {"amp": "Other"},
+        {"options": {"sparkpost": {"campaign_id": "c"}}},
+    )
+    alone: ClassVar[Sequence[Mapping[str, Any]]] = (*ALONE, {"options": {"sparkpost": {"metadata": {"a": "b"}}}})
     rows: ClassVar[Sequence[Row]] = [
         Row(_error(400, "1300"), "RejectedError", "rejected"),
         Row(_error(401, "1"), "AuthenticationError", cause="configuration"),
@@ -208,12 +215,6 @@ class TestSparkPost(ProviderContract):
         request = SparkPost().build_request(message, Envelope.from_message(message))
         assert SparkPost().authorize(request, None, datetime.now(UTC)) is request
 
-    def outcomes(self, *messages: Message, answer: Answer | None = None) -> list[Any]:
-        """Send messages in a stream, in as few requests as can be; return what became of each."""
-        self.answer = answer
-        with Mailer(self.make_transport(), retry=RetryPolicy.none()) as mailer:
-            return list(mailer.send_many(messages, connections=1))
-
     def test_a_transmission_for_several_messages(self) -> None:
         """Each recipient has what is its own message's, sees nobody else, and inherits nothing."""
         template: dict[str, Any] = {"subject": None, "text": None}
@@ -245,37 +246,6 @@ class TestSparkPost(ProviderContract):
         ]
         author = {"email": "ada@example.com", "name": "Ada Lovelace"}
         assert payload == {"content": {"template_id": "welcome"}, "override": {"from": author}}
-
-    @pytest.mark.parametrize(
-        ("changes", "alone"),
-        [
-            ({"subject": "Other"}, False),
-            ({"text": "Other"}, False),
-            ({"html": "Other"}, False),
-            ({"amp": "Other"}, False),
-            ({"headers": {"X-A": "1"}}, False),
-            ({"from_": "eve@example.com"}, False),
-            ({"reply_to": "eve@example.com"}, False),
-            ({"track_opens": True}, False),
-            ({"track_clicks": True}, False),
-            ({"send_at": datetime(2026, 12, 1, tzinfo=UTC)}, False),
-            ({"template": Template("welcome"), "subject": None, "text": None}, False),
-            ({"options": {"sparkpost": {"campaign_id": "c"}}}, False),
-            ({"options": {"sparkpost": {"metadata": {"a": "b"}}}}, True),
-            ({"cc": "cleo@example.org"}, True),
-            ({"attachments": [Attachment.from_bytes(b"a", "a.txt")]}, True),
-            ({"to": "BOB@example.org"}, True),  # a second message to Bob
-        ],
-    )
-    def test_what_cannot_share_a_transmission(self, changes: dict[str, Any], *, alone: bool) -> None:
-        """Messages with another content or setting are not in one transmission, nor is what only one can say."""
-        other = self.make_message(**{"to": "dan@example.org", **changes})
-        assert all(outcome.ok for outcome in self.outcomes(self.make_message(), other))
-        assert len(self._server.requests) == 2
-        self._server.requests.clear()
-        last = other.evolve(to="BOB@example.org" if "to" not in changes else "bob@example.org")
-        assert all(outcome.ok for outcome in self.outcomes(other, last))
-        assert len(self._server.requests) == (2 if alone else 1)
 
     @pytest.mark.parametrize(("taken", "outcome"), [((0, 2), "rejected"), ((1, 1), "unknown")])
     def test_who_is_refused_is_not_said(self, taken: tuple[int, int], outcome: str) -> None:

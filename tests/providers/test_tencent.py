@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.http_server import Answer
-from tests.providers.kit import ProviderContract, Row
+from tests.providers.kit import PairContract, Row
 
 from mailkit import Attachment, Template
 from mailkit.envelope import Envelope
@@ -35,13 +35,10 @@ def _unknown(body: Any) -> Row:
     return Row(Answer(200, body), "OutcomeUnknownError", "unknown")
 
 
-class TestTencent(ProviderContract):
+class TestTencent(PairContract):
     """Tencent Cloud SES is a provider."""
 
     transport_class = Tencent
-    fields: ClassVar[Mapping[str, Any]] = {"secret": "SECRET-9x"}
-    url: ClassVar[str] = "{name}://KEY-dE4db33f:SECRET-9x@{host}"
-    secrets: ClassVar[Sequence[str]] = ("KEY-dE4db33f", "SECRET-9x")
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "template": {"template": Template(7, {"name": "Bob"}), "text": None}
     }
