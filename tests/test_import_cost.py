@@ -14,8 +14,8 @@ _HEAVY_FOR_SMTP = _HEAVY - {"ssl"}  # what speaks SMTP needs TLS; smtplib pays f
 
 _MAILER = "from mailkit import Mailer\nMailer('smtp://ada:secret@mail.example.com')"
 _FOR_ANY_MAILER = {
-    *("_version", "errors", "hooks", "host", "mailer", "override", "passage", "post", "registry", "secret"),
-    *("transport", "transport_url", "url"),
+    *("_version", "errors", "hooks", "host", "mailer", "override", "passage", "post", "registry", "representation"),
+    *("secret", "transport", "transport_url", "url"),
 }
 _EDGE = ("base", "blocking", "failures", "http_clients", "readiness", "slots")
 _POLICIES = ("budget", "positive", "retry_policy")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, TypeVar
 from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.representation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,8 @@ class Hooks:
     on_failover: Hook[FailedOver] = ()
     on_event: Hook[Event] = ()
     log: Literal["off", "facts", "personal"] = "facts"
+
+    __repr__ = shown
 
     def __attrs_post_init__(self) -> None:
         if self.log not in _LOGS:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.representation import shown
 from mailkit.secret import Secret
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class TransportURL:
     port: int | None = None
     path: str = ""
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    __repr__ = shown
 
     @property
     def name(self) -> str:

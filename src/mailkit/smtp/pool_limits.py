@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.representation import shown
 
 __all__ = ["PoolLimits"]
 
@@ -41,6 +42,8 @@ class PoolLimits:
     acquire_timeout: float | None = None
     messages_per_second: float | None = None
     recipients_per_second: float | None = None
+
+    __repr__ = shown
 
     def __attrs_post_init__(self) -> None:
         bounds: list[float | None] = [getattr(self, each.name) for each in fields(PoolLimits)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from mailkit.errors import ConfigurationError
+from mailkit.representation import shown
 
 __all__ = ["Timeouts"]
 
@@ -40,6 +41,8 @@ class Timeouts:
     command: float | None = None
     data_block: float | None = None
     data_end: float | None = None
+
+    __repr__ = shown
 
     def __attrs_post_init__(self) -> None:
         given = (self.connect, self.tls, self.greeting, self.command, self.data_block, self.data_end)

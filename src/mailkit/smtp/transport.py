@@ -9,8 +9,8 @@ from attrs import evolve, field, fields, frozen
 
 from mailkit.errors import ConfigurationError
 from mailkit.host import check_host, is_address, is_loopback
+from mailkit.representation import shown
 from mailkit.secret import Secret
-from mailkit.smtp.login import Login
 from mailkit.smtp.mechanism_names import MECHANISM_NAMES
 from mailkit.smtp.pool_limits import PoolLimits
 from mailkit.smtp.source_addresses import check_source_address
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.channel import SMTPChannel
     from mailkit.smtp.discovery import Discover
     from mailkit.smtp.engine import TranscriptLine
-    from mailkit.smtp.login import TokenSource
+    from mailkit.smtp.login import Login, TokenSource
     from mailkit.smtp.mechanism_names import MechanismName
     from mailkit.smtp.options import Protocol, Recipients, Security, SMTPOptions
     from mailkit.transport_url import TransportURL
@@ -186,6 +186,8 @@ class SMTP:
     pool: PoolLimits = field(factory=PoolLimits, kw_only=True)
     transcript: Callable[[TranscriptLine], object] | None = field(default=None, kw_only=True, repr=False)
 
+    __repr__ = shown
+
     def __attrs_post_init__(self) -> None:
         _one_of("tls", self.tls, (None, "starttls", "implicit", "opportunistic", "insecure"))
         _one_of("protocol", self.protocol, ("smtp", "lmtp"))
@@ -303,6 +305,8 @@ class SMTP:
         """
         if not self.username and self.mechanism != "GSSAPI":
             return None
+        from mailkit.smtp.login import Login
+
         return Login(username=self.username or "", password=self.password, token=self.token, mechanism=self.mechanism)
 
     def options(self) -> SMTPOptions:
