@@ -76,6 +76,16 @@ class TestMailtrap(ProviderContract):
         assert receipt.provider_id == "only"
         assert [each.provider_id for each in receipt.recipients] == [None] * 4
 
+    def test_reply_to(self) -> None:
+        """One address has a field of its own, several are a header field."""
+        self.sent(self.make_message(reply_to="Help <help@example.com>"))
+        self.sent(self.make_message(reply_to=["Help <help@example.com>", "sales@example.com"], headers={"X-A": "1"}))
+        one, several = (request.json() for request in self._server.requests)
+        assert one["reply_to"] == {"email": "help@example.com", "name": "Help"}
+        assert "headers" not in one
+        assert several["headers"] == {"X-A": "1", "Reply-To": "Help <help@example.com>, sales@example.com"}
+        assert "reply_to" not in several
+
     def test_an_error_inside_a_success_says_why(self) -> None:
         """What Mailtrap says beside success: false is in the error, the key is not."""
         error = self.failed(_error(200, "'from' is invalid", f"so is {self.key}"))

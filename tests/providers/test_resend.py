@@ -75,6 +75,12 @@ class TestResend(ProviderContract):
         assert receipt.attempts == 2
         assert (first.headers["idempotency-key"], first.body) == (second.headers["idempotency-key"], second.body)
 
+    def test_a_key_that_may_only_send_is_good(self) -> None:
+        """Resend tells such a key that it may not look; who has it may send, and more is not asked for."""
+        self.answer = _error(401, "restricted_api_key")
+        with Mailer(self.make_transport()) as mailer:
+            assert mailer.verify().host == f"127.0.0.1:{self._server.port}"
+
     def test_what_a_batch_cannot_hold_goes_alone(self) -> None:
         """Attachments and times go to /emails, around them the rest is one batch, and the order stays."""
         attached = self.make_message(attachments=[Attachment.from_bytes(b"x", "a.txt")])

@@ -168,9 +168,11 @@ class ApiTransport(ApiSettings, Capable):
             return request
         return self.with_headers(request, {"Authorization": f"Bearer {key.reveal()}"})
 
-    def standing(self, response: Response) -> Verdict | None:  # noqa: ARG002
-        """Return what a 2xx answer to :attr:`verify_path` has against the key, where errors come with status 200."""
-        return None
+    def standing(self, response: Response) -> Verdict | None:
+        """Return what an answer to :attr:`verify_path` has against the key: by default what its status says."""
+        from mailkit.providers.status import verdict_for
+
+        return verdict_for(response)
 
     def batch_group(self, message: Message, envelope: Envelope) -> Hashable | None:  # noqa: ARG002
         """Return what messages of one batch have in common; None for a message that has to go alone."""

@@ -10,7 +10,6 @@ from mailkit.mime.prepared import Prepared
 from mailkit.providers.batch import Item
 from mailkit.providers.exchange import ApiExchange
 from mailkit.providers.idempotency import message_key, raw_key
-from mailkit.providers.status import verdict_for
 from mailkit.providers.stream import ApiStream
 from mailkit.transport import Channel, ServerInfo
 
@@ -117,7 +116,7 @@ class ApiChannel(Channel):
         except DeliveryError as error:
             error.transport = str(transport)
             raise
-        verdict = verdict_for(response) or transport.standing(response)
+        verdict = transport.standing(response)
         if verdict is not None:
             raise self._exchange.failure_of_none(verdict, response)
         return ServerInfo(transport=str(transport), host=transport.base_url.partition("://")[2].partition("/")[0])

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from mailkit.errors import ConfigurationError, MessageError
 from mailkit.providers.base import ApiTransport, Capable
-from mailkit.providers.content import attached, dump, header_mapping, named, refuse_beside_template
+from mailkit.providers.content import attached, dump, header_mapping, mailboxes, named, refuse_beside_template
 from mailkit.providers.recipients import addressed, people
 from mailkit.providers.status import REJECTED
 from mailkit.transport import Capabilities
@@ -34,7 +34,9 @@ _VARIABLES_SIZE: Final = 1000
 class _MailtrapCan(Capable):
     __slots__ = ()
 
-    capabilities: Capabilities = Capabilities(attachments=True, inline=True, tags=1, metadata=1000, template=True)
+    capabilities: Capabilities = Capabilities(
+        reply_to=50, attachments=True, inline=True, tags=1, metadata=1000, template=True
+    )
 
 
 @frozen
@@ -97,11 +99,11 @@ class Mailtrap(_MailtrapCan, ApiTransport):
         to = addressed(message, envelope)
         payload: dict[str, Any] = {
             **people(message, to, named),
-            "reply_to": named(message.reply_to[0]) if message.reply_to else None,
+            "reply_to": named(message.reply_to[0]) if len(message.reply_to) == 1 else None,
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
-            "headers": header_mapping(message, self),
+            "headers": self._headers(message),
             "attachments": [attached(each, "type", disposition=True) for each in message.attachments],
             "category": _category(message),
             "custom_variables": _variables(message),
@@ -110,6 +112,11 @@ class Mailtrap(_MailtrapCan, ApiTransport):
             payload["template_uuid"] = str(message.template.id)
             payload["template_variables"] = message.template.data
         return {name: value for name, value in payload.items() if value}
+
+    def _headers(self, message: Message) -> dict[str, str]:
+        headers = header_mapping(message, self)
+        # Its own field holds one.
+        return {**headers, "Reply-To": mailboxes(message.reply_to)} if len(message.reply_to) > 1 else headers
 
     def build_request(self, message: Message, envelope: Envelope) -> Request:
         """Return the request for one message."""

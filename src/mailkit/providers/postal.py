@@ -88,6 +88,9 @@ class Postal(ApiTransport):
 
     def standing(self, response: Response) -> Verdict | None:
         """Look whether the key was refused: with a good one, it is the missing number that Postal minds."""
+        refused = ApiTransport.standing(self, response)
+        if refused is not None:
+            return refused
         match response.json():
             case {"status": "parameter-error"}:
                 return None

@@ -115,6 +115,11 @@ class Resend(ApiTransport):
         name = response.json_object().get("name")
         return _NAMES.get((response.status, name), verdict) if isinstance(name, str) else verdict
 
+    def standing(self, response: Response) -> Verdict | None:
+        """Take a key that may do nothing but send for a good one: only such a key is refused with that name."""
+        is_for_sending = response.json_object().get("name") == "restricted_api_key"
+        return None if is_for_sending else ApiTransport.standing(self, response)
+
     def batch_group(self, message: Message, envelope: Envelope) -> Hashable | None:  # noqa: ARG002
         """Leave out what a batch cannot hold."""
         alone = message.attachments or message.template is not None or message.send_at is not None

@@ -66,7 +66,7 @@ class SparkPost(ApiTransport):
     """
 
     capabilities: Capabilities = Capabilities(
-        reply_to=1,
+        reply_to=50,
         return_path=True,
         list_unsubscribe=False,
         attachments=True,
