@@ -11,6 +11,7 @@ from jinja2 import DictLoader, TemplateNotFound
 from mailkit import ConfigurationError, Hooks, Message, RejectedError
 from mailkit.integrations.flask import Mail, message_sent
 from mailkit.integrations.flask_config import MailConfig
+from mailkit.secret import Secret
 from mailkit.smtp import SMTP
 from mailkit.testing import SMTPServer
 
@@ -298,3 +299,57 @@ def test_with_a_mailbox_an_application_need_not_say_where_to_send(
         app.testing = True
         mail.send(HELLO)
     assert len(mailbox) == 2
+
+
+def test_settings_from_the_environment_are_texts() -> None:
+    """Numbers and words for yes and no mean what they say, and what is empty is not set."""
+    texts = smtp(MAIL_PORT="2525", MAIL_USE_TLS="true", MAIL_USE_SSL="False", MAIL_MAX_EMAILS="7", MAIL_USERNAME="")
+    assert (texts.port, texts.tls, texts.pool.max_messages, texts.username) == (2525, "starttls", 7, None)
+    assert smtp(MAIL_USE_TLS="no").tls == "opportunistic"
+    assert smtp(MAIL_USE_TLS="").tls is None
+    assert MailConfig.read({"MAIL_TIMEOUT": "2.5", "MAIL_DEFAULT_SENDER": ""}).timeout == 2.5
+    app = application(MAILKIT_URL="memory://", MAIL_SUPPRESS_SEND="false", TESTING=True)
+    assert str(Mail(app).mailer.transport) == "memory://"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"MAIL_USE_TLS": "perhaps"},
+        {"MAIL_PORT": "smtp"},
+        {"MAIL_PORT": 587.5},
+        {"MAIL_TIMEOUT": "nan"},
+        {"MAIL_TIMEOUT": []},
+        {"MAIL_MAX_EMAILS": "1.5"},
+        {"MAIL_SERVER": 5},
+        {"MAIL_PASSWORD": b"hunter2"},
+        {"MAILKIT_URL": 5},
+        {"MAIL_DEFAULT_SENDER": ("Ada", "ada@example.com", "hunter2")},
+        {"MAIL_DEFAULT_SENDER": 5},
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named(config: dict[str, Any]) -> None:
+    """The error names the setting, and shows no password."""
+    with pytest.raises(ConfigurationError, match=next(iter(config))) as caught:
+        MailConfig.read({"MAIL_SERVER": "mail.example.com", **config})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_may_be_the_password() -> None:
+    """Configurations show what they hold, and a Secret is not shown."""
+    transport = smtp(MAIL_USERNAME="ada", MAIL_PASSWORD=Secret("hunter2"))
+    assert "hunter2" not in repr(transport)
+    assert transport.password == Secret("hunter2")
+
+
+def test_a_receiver_that_fails_does_not_make_a_message_look_unsent(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged."""
+    app = application(MAILKIT_URL="memory://")
+
+    def fails(_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with message_sent.connected_to(fails, app):
+        receipt = Mail(app).send(Message(from_="ada@example.com", to="bob@example.org", text="Hi"))
+    assert receipt.accepted
+    assert "a hook failed and was ignored" in caplog.text

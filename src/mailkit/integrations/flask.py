@@ -12,6 +12,7 @@ with importing("flask", "Flask"):
 
 from blinker import Namespace  # which Flask brings
 
+from mailkit.event_log import log_failed_hook
 from mailkit.hooks import Hooks
 from mailkit.integrations.flask_extension import Extension
 from mailkit.integrations.templates import Bodies, templates_of
@@ -27,7 +28,7 @@ __all__ = ["Bodies", "Mail", "message_sent"]
 
 message_sent: Final = Namespace().signal("mailkit-message-sent")
 """Is sent after a message was accepted, by the application, with ``message`` and ``receipt``; also when sending is
-suppressed."""
+suppressed. A receiver that raises is logged to ``mailkit.hooks``; it cannot make a message look unsent."""
 
 
 class Mail(Extension[Flask]):
@@ -87,7 +88,7 @@ class Mail(Extension[Flask]):
             DeliveryError: No recipient was accepted.
         """
         receipt = self.mailer.send(message)
-        message_sent.send(self._current(), message=message, receipt=receipt)
+        _tell(self._current(), message, receipt)
         return receipt
 
     async def send_async(self, message: Message) -> Receipt:
@@ -98,7 +99,7 @@ class Mail(Extension[Flask]):
             DeliveryError: No recipient was accepted.
         """
         receipt = await self.async_mailer.send(message)
-        message_sent.send(self._current(), message=message, receipt=receipt)
+        _tell(self._current(), message, receipt)
         return receipt
 
     def send_many(self, messages: Iterable[Message], *, connections: int = 1) -> Generator[Outcome, None, None]:
@@ -106,7 +107,7 @@ class Mail(Extension[Flask]):
         app = self._current()
         for outcome in self.mailer.send_many(messages, connections=connections):
             if outcome.receipt is not None:
-                message_sent.send(app, message=outcome.message, receipt=outcome.receipt)
+                _tell(app, outcome.message, outcome.receipt)
             yield outcome
 
     def render(self, template: str, /, **context: Any) -> Bodies:
@@ -134,3 +135,10 @@ class Mail(Extension[Flask]):
 
     def _in_context(self) -> Flask | None:
         return app_ctx.app if has_app_context() else None
+
+
+def _tell(app: Flask, message: Message, receipt: Receipt) -> None:
+    try:
+        message_sent.send(app, message=message, receipt=receipt)
+    except Exception:  # noqa: BLE001 - the message was sent; it is not in silence
+        log_failed_hook(message_sent, "mailkit-message-sent")

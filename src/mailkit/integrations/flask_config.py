@@ -13,6 +13,7 @@ from attrs import frozen
 
 from mailkit.address import Address
 from mailkit.errors import ConfigurationError
+from mailkit.integrations.flask_settings import flag_of, number_of, text_of
 from mailkit.integrations.server_settings import smtp_from_settings
 from mailkit.message import Message
 from mailkit.post import ENVIRONMENT
@@ -62,13 +63,13 @@ class MailConfig:
         sender = config.get("MAIL_DEFAULT_SENDER")
         return cls(
             transport=_transport(config),
-            defaults=None if sender is None else Message(from_=_address(sender)),
-            timeout=config.get("MAIL_TIMEOUT") or 30.0,
+            defaults=Message(from_=_address(sender)) if sender else None,
+            timeout=number_of(config, "MAIL_TIMEOUT") or 30.0,
         )
 
 
 def _transport(config: Mapping[str, Any]) -> Transport | None:
-    if url := config.get(ENVIRONMENT):
+    if url := text_of(config, ENVIRONMENT):
         return transport_from_url(url)
     backend = config.get("MAIL_BACKEND")
     if backend in _BACKENDS:
@@ -81,32 +82,43 @@ def _transport(config: Mapping[str, Any]) -> Transport | None:
         known = ", ".join(sorted({*_BACKENDS, "file", "smtp"}))
         msg = f"MAIL_BACKEND={backend!r} is not known: use one of {known}, or {ENVIRONMENT} for everything else"
         raise ConfigurationError(msg)
-    if host := config.get("MAIL_SERVER"):
+    if host := text_of(config, "MAIL_SERVER"):
         return _server(host, config)
     return transport_from_url(url) if (url := os.environ.get(ENVIRONMENT)) else None
 
 
 def _server(host: str, config: Mapping[str, Any]) -> Transport:
+    is_unsaid = "MAIL_PORT" not in config
     return smtp_from_settings(
         host,
-        config.get("MAIL_PORT", RELAY_PORT),
-        username=config.get("MAIL_USERNAME"),
-        password=config.get("MAIL_PASSWORD"),
-        use_tls=config.get("MAIL_USE_TLS"),
-        use_ssl=config.get("MAIL_USE_SSL"),
+        RELAY_PORT if is_unsaid else _whole(config, "MAIL_PORT"),
+        username=text_of(config, "MAIL_USERNAME"),
+        password=text_of(config, "MAIL_PASSWORD"),
+        use_tls=flag_of(config, "MAIL_USE_TLS"),
+        use_ssl=flag_of(config, "MAIL_USE_SSL"),
         certificate=config.get("MAIL_SSL_CERTFILE"),
         key=config.get("MAIL_SSL_KEYFILE"),
-        max_messages=config.get("MAIL_MAX_EMAILS"),
-        transcript=_log_line if config.get("MAIL_DEBUG") else None,
+        max_messages=_whole(config, "MAIL_MAX_EMAILS"),
+        transcript=_log_line if flag_of(config, "MAIL_DEBUG") else None,
     )
+
+
+def _whole(config: Mapping[str, Any], name: str) -> int | None:
+    number = number_of(config, name)
+    if isinstance(number, float):
+        raise ConfigurationError(f"{name}={number!r} is no whole number")
+    return number
 
 
 def _log_line(line: TranscriptLine) -> None:
     _TRANSCRIPT.debug("%s", line)
 
 
-def _address(sender: str | tuple[str, str]) -> Address:
-    if isinstance(sender, str):
-        return Address.parse(sender)
-    name, email = sender  # Flask-Mail's form
-    return Address(email, name=name)
+def _address(sender: object) -> Address:
+    match sender:
+        case str():
+            return Address.parse(sender)
+        case (str() | None as name, str(email)):  # Flask-Mail's form
+            return Address(email, name=name)
+        case _:
+            raise ConfigurationError('MAIL_DEFAULT_SENDER is to be "Name <user@host>", or a name and an address')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mailkit.errors import ConfigurationError
+from mailkit.integrations.flask_settings import flag_of
 from mailkit.integrations.mailers import Mailers
 from mailkit.local import NullTransport
 from mailkit.override import overriding
@@ -44,7 +45,8 @@ class AppMailers(Mailers):
         """
         if self._recorders:
             return self._recorders[-1]
-        if self._settings.get("MAIL_SUPPRESS_SEND", self._settings.get("TESTING")):
+        is_suppressed = flag_of(self._settings, "MAIL_SUPPRESS_SEND")
+        if self._settings.get("TESTING") if is_suppressed is None else is_suppressed:
             return self._silent
         if not self._is_configured and overriding() is None:  # in a test with a mailbox nothing has to be configured
             msg = (
