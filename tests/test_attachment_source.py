@@ -40,7 +40,7 @@ def _read(source: Source, size: int = 4) -> bytes:
 
 
 @given(data=st.binary(max_size=300), size=st.integers(1, 64))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_memory_and_file_yield_the_same_blocks(data: bytes, size: int, tmp_path: Path) -> None:
     """A file is cut into the same blocks as the same bytes in memory: all full but the last, none empty."""
     file = tmp_path / "data"

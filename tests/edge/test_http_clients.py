@@ -142,11 +142,20 @@ def test_an_idle_connection_that_the_server_has_closed_is_not_used(
     edge: Edge, run: Callable[..., Any], serve: Serve
 ) -> None:
     """Its end is seen before anything is written, so nothing is in doubt."""
-    port = serve(_answering(_OK, close=True))
+    closed = threading.Event()
+
+    def script(conn: socket.socket) -> None:
+        _read(conn)
+        conn.sendall(_OK)
+        conn.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    port = serve(script)
 
     async def main() -> Response:
         await edge.fetch(_post(port), deadline=edge.now() + 5)
-        await edge.sleep(0.05)
+        while not closed.is_set():
+            await edge.sleep(0.01)
         try:
             return await edge.fetch(_post(port), deadline=edge.now() + 5)
         finally:

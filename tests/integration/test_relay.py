@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -65,9 +66,9 @@ class Peer:
         self._listener.close()
 
 
-def read_all(source: socket.socket, into: bytearray) -> str:
-    """Read until it ends, and say how it did."""
-    while True:
+def read_all(source: socket.socket, into: bytearray, *, up_to: float = math.inf) -> str:
+    """Read until it ends, or so much is there, and say how it did."""
+    while len(into) < up_to:
         try:
             block = source.recv(65_536)
         except ConnectionResetError:
@@ -77,6 +78,7 @@ def read_all(source: socket.socket, into: bytearray) -> str:
         if not block:
             return "eof"
         into += block
+    return "open"
 
 
 @pytest.fixture
@@ -140,7 +142,9 @@ def test_cut_at_the_next_byte_waits_for_it(peer: Callable[[bytes], Peer]) -> Non
         assert bytes(heard) == WORDS[:7]
         assert proxy.exchanges[0].ended.wait(10)
         heard.clear()
-        with connected(proxy.port, timeout=0.2) as client:
+        with connected(proxy.port) as client:
+            read_all(client, heard, up_to=len(WORDS))
+            client.settimeout(0.2)
             assert read_all(client, heard) == "stall"
             assert (bytes(heard), proxy.exchanges[1].ended.is_set()) == (WORDS, False)
 
@@ -161,7 +165,9 @@ def test_stall_keeps_the_connection_open_and_silent(peer: Callable[[bytes], Peer
     server = peer(WORDS)
     heard = bytearray()
     stall = Cut("to_client", 7, "stall")
-    with CuttingProxy(server.port, [stall]) as proxy, connected(proxy.port, timeout=0.2) as client:
+    with CuttingProxy(server.port, [stall]) as proxy, connected(proxy.port) as client:
+        read_all(client, heard, up_to=7)
+        client.settimeout(0.2)
         assert read_all(client, heard) == "stall"
     assert bytes(heard) == WORDS[:7]
 
@@ -216,12 +222,12 @@ def test_no_server_is_an_end_for_the_client() -> None:
 
 
 def test_delay_is_what_was_asked_for(peer: Callable[[bytes], Peer]) -> None:
-    """The greeting takes two round trips; it is never early, and late by less than a scheduler's whim."""
+    """The greeting takes two round trips; it is never early, and not late where the machine has time for it."""
     one_way = 0.020
     server = peer(b"220 hello\r\n")
     with DelayingRelay(server.port, one_way=one_way) as relay:
         waits: list[float] = []
-        for _ in range(5):
+        while len(waits) < 5 or (min(waits) >= 4 * one_way + 0.010 and len(waits) < 100):
             start = time.perf_counter()
             with connected(relay.port) as client:
                 assert client.recv(100) == b"220 hello\r\n"

@@ -196,7 +196,7 @@ def test_when_every_host_sends_us_away_trying_again_is_no_use(world: World) -> N
 
 def test_at_most_ten_hosts_are_tried() -> None:
     """Whoever publishes a hundred exchangers does not keep us busy with them."""
-    with World(timeout=2.0) as world:
+    with World(timeout=60.0) as world:
         for number in range(30):
             world.dns.add("example.org", "MX", f"{number} mx{number}.example.org.")
             world.dns.add(f"mx{number}.example.org", "A", "127.0.0.99")
@@ -219,7 +219,7 @@ def test_hosts_share_the_time_for_connecting(hosts: int, seconds: float) -> None
 
         world.edge.connect_tcp = nobody  # type: ignore[assignment, method-assign]
         world.attempt(BOB)
-        assert allowed == pytest.approx([seconds] * hosts, abs=0.5)
+        assert allowed == pytest.approx([seconds] * hosts, abs=2.4)
 
 
 def test_what_the_host_says_is_too_large_is_rejected(world: World) -> None:

@@ -284,6 +284,8 @@ def test_an_interrupted_wait_says_that_nothing_was_sent(free: int) -> None:
 def test_a_cancelled_wait_leaves_the_room_to_others() -> None:
     """A task that is cancelled while it waits sends nothing; the slot goes to the next."""
     counting = Counting()
+    cancelled: list[bool] = []
+    counting.may_end = lambda: bool(cancelled)
 
     async def main() -> None:
         edge = make_edge("asyncio")
@@ -291,11 +293,13 @@ def test_a_cancelled_wait_leaves_the_room_to_others() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(channel.send, letter(1), ENVELOPE)
             await anyio.lowlevel.checkpoint()
-            with anyio.move_on_after(0.0005):
+            with anyio.move_on_after(0.005) as scope:
                 await channel.send(letter(2), ENVELOPE)
+            cancelled.append(scope.cancelled_caught)
             await channel.send(letter(3), ENVELOPE)
 
     anyio.run(main)
+    assert cancelled == [True]
     assert [sent.subject for sent in counting.memory.outbox] == ["Number 1", "Number 3"]
 
 

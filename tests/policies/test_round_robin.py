@@ -299,7 +299,7 @@ def test_shares_are_on_their_way_at_the_same_time(colour: Colour) -> None:
     class Waiting(Player):
         async def wait(self) -> None:
             begun.append(self.name)
-            for _ in range(1000):
+            for _ in range(30_000):
                 if len(set(begun)) == 2:
                     return
                 await edge.sleep(0.001)

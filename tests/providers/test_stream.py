@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.http_server import Answer, HTTPServer
+from tests.patience import given_time
 from tests.providers.acme import KEY, Acme, many_sent, message_to_bob, with_channel
 
 from mailkit import Message, MessageError, Outcome
@@ -144,13 +145,14 @@ def test_several_requests_are_under_way_at_once(colour: Colour) -> None:
     assert most[1] == 2
 
 
-def test_a_slow_source_does_not_hold_messages_back(colour: Colour) -> None:
+@given_time(first=0.6)
+def test_a_slow_source_does_not_hold_messages_back(colour: Colour, *, wait: float) -> None:
     """A message is sent although there is room beside it, when the next one takes its time."""
 
     async def use(channel: Channel, edge: Edge) -> int:
         async def each() -> AsyncGenerator[Message | Outcome, None]:
             yield message_to_bob()
-            await edge.sleep(0.6)
+            await edge.sleep(wait)
             yield message_to_bob()
             raise AssertionError("both are to be sent before more is asked for")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -317,19 +318,28 @@ def test_what_is_no_destination_reaches_no_proxy(
 def test_cancelling_the_exchange_closes_the_connection(colour: Any, serve: Any) -> None:
     """A task that is cancelled while the proxy is silent leaves no connection behind."""
     seen: list[bytes] = []
+    asked = threading.Event()
 
     def silent(conn: socket.socket) -> None:
         conn.recv(100)
+        asked.set()
         seen.append(conn.recv(100))
 
     port = serve(silent)
     edge = make_edge(colour)
 
     async def conversation() -> None:
-        with anyio.move_on_after(0.1):
+        async with anyio.create_task_group() as group:
+
+            async def cancel_when_it_was_asked() -> None:
+                while not asked.is_set():  # noqa: ASYNC110 - the other side is a thread
+                    await anyio.sleep(0.01)
+                group.cancel_scope.cancel()
+
+            group.start_soon(cancel_when_it_was_asked)
             proxy = Proxy(scheme="socks5", host="127.0.0.1", port=port)
-            await connect_through(edge, proxy, "mx.test", 25, deadline=edge.now() + 5)
-        with anyio.fail_after(5):
+            await connect_through(edge, proxy, "mx.test", 25, deadline=edge.now() + 30)
+        with anyio.fail_after(30):
             while not seen:  # noqa: ASYNC110 - the other side is a thread
                 await anyio.sleep(0.01)
 

@@ -570,7 +570,8 @@ def test_what_the_server_said_before_a_write_failed_counts() -> None:
     assert lane._octets == 0
 
 
-def test_closing_hears_the_answers_that_are_there(colour: Colour) -> None:
+@given_time(first=0.05)
+def test_closing_hears_the_answers_that_are_there(colour: Colour, *, wait: float) -> None:
     """A stream that is broken off knows of every answer that has arrived by then, whether or not it was asked for."""
     with SMTPServer() as server, Post.to(server, colour) as post:
         flights: list[Any] = [post.channel._flight(note(number)) for number in range(7)]
@@ -581,7 +582,7 @@ def test_closing_hears_the_answers_that_are_there(colour: Colour) -> None:
                 await lane.submit(flight)  # groups of 1, 2 and 4
             assert server.wait_until(lambda one: one.accepted_count == 7)
             assert any(flight.outcome is None for flight in flights)
-            await post.edge.sleep(0.05)  # on its way from one socket to the other
+            await post.edge.sleep(wait)  # on its way from one socket to the other
             await lane.close()
 
         run_in(colour, send)

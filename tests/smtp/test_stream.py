@@ -490,11 +490,14 @@ def test_an_interrupt_from_the_keyboard(connections: int, layer: str) -> None:
     given, outcomes = Given(500), []
     pool = PoolLimits(max_connections=3)
     with SMTPServer() as server, Post.to(server, "blocking", pool=pool) as post:
-        server.script("DOT", Stall(0.3), times=3, skip=20)
+        server.script("DOT", Stall(), times=3, skip=20)
 
         def interrupt() -> None:
             assert server.wait_until(lambda one: one.held == connections)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            threading.Event().wait(0.3)  # the others wait for their answers meanwhile
+            server.clear_script()
+            server.release()
 
         async def consume() -> None:
             source = each(given)
