@@ -153,3 +153,20 @@ def test_a_hundred_requests_at_once_share_the_connections() -> None:
     for number in range(100):
         (mine,) = [each for each in server.messages if each.rcpt_to == (f"user{number}@example.org",)]
         assert f"Subject: Number {number}\r\n".encode() in mine.data
+
+
+def test_who_is_told_of_a_failure_may_be_async_and_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """An async function is awaited; what it raises is logged, and the task behind it runs all the same."""
+    seen: list[str | None] = []
+
+    async def report(message: Message, error: MailkitError) -> None:
+        del error
+        seen.append(message.subject)
+        raise ZeroDivisionError
+
+    mail = Mail("null://", defaults=SHOP, on_failure=report)
+    with TestClient(shop(mail)) as client, mail.record_messages() as outbox:
+        outbox.fail_next(RejectedError("no such user"))
+        assert client.post("/later").status_code == 200
+    assert (seen, [each.subject for each in outbox]) == (["Hello"], ["The second"])
+    assert "mailkit.background.on_failure.failed" in caplog.text

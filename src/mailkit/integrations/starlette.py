@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Final
 
 from mailkit.errors import MailkitError
@@ -51,7 +52,8 @@ class Mail:
         defaults: A message whose set fields fill in what a message leaves open.
         timeout: Seconds that one phase may take.
         hooks: What hears of each message; see :class:`mailkit.Hooks`.
-        on_failure: Is called when a message of a background task could not be sent, with the message and the error.
+        on_failure: Is called when a message of a background task could not be sent, with the message and the error, and
+            awaited where it is an async function. What it raises is logged.
 
     Raises:
         ConfigurationError: There is no transport, its URL is wrong, or `timeout` is not positive. Nothing is connected
@@ -108,7 +110,17 @@ class Mail:
         except MailkitError as error:
             _LOG.exception("mailkit.background.failed")
             if self._on_failure is not None:
-                self._on_failure(message, error)
+                await self._report(self._on_failure, message, error)
+
+    async def _report(
+        self, on_failure: Callable[[Message, MailkitError], object], message: Message, error: MailkitError
+    ) -> None:
+        try:
+            waiting = on_failure(message, error)
+            if isawaitable(waiting):
+                await waiting
+        except Exception:
+            _LOG.exception("mailkit.background.on_failure.failed")
 
     def record_messages(self) -> AbstractContextManager[Mailbox]:
         """Keep what the application sends in this block, and send none of it: for tests.
