@@ -119,7 +119,7 @@ class Mail:
             waiting = on_failure(message, error)
             if isawaitable(waiting):
                 await waiting
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and is not to stop the tasks behind
             _LOG.exception("mailkit.background.on_failure.failed")
 
     def record_messages(self) -> AbstractContextManager[Mailbox]:
