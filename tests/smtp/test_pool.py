@@ -112,6 +112,7 @@ def test_a_connection_carries_so_many_messages(colour: Colour) -> None:
         for number in range(5):
             post.send(letter(number))
         assert carried_by(server) == [1, 1, 2, 2, 3]
+        assert server.wait_until(lambda s: s.connections[0].closed)
         assert server.connections[0].verbs[-1] == "QUIT"
 
 
@@ -139,6 +140,7 @@ def test_a_connection_grows_old(limits: PoolLimits, colour: Colour) -> None:
             assert carried_by(server)[-1] == 2
         else:
             assert carried_by(server) == [1, 1, 2]
+        assert server.wait_until(lambda s: s.connections[0].closed)
         assert server.connections[0].verbs[-1] == "QUIT"
 
 
