@@ -8,24 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import fields, frozen
 
 from mailkit.errors import ConfigurationError, DeliveryError
 from mailkit.policies.positive import is_whole
+from mailkit.representation import shown
 
 if TYPE_CHECKING:
-    from attrs import Attribute
-
     from mailkit.edge import Edge
     from mailkit.receipt import Receipt
 
 __all__ = ["Bucket", "RetryBudget"]
-
-
-def _whole(instance: object, attribute: Attribute[int], value: object) -> None:  # noqa: ARG001 - attrs gives it
-    if not is_whole(value):
-        msg = f"{attribute.name}={value!r} is not a whole number of at least 1"
-        raise ConfigurationError(msg)
 
 
 @frozen(kw_only=True)
@@ -49,10 +42,18 @@ class RetryBudget:
         ConfigurationError: One of them is not a whole number of at least 1.
     """
 
-    tokens: int = field(default=500, validator=_whole)
-    transient: int = field(default=14, validator=_whole)
-    throttled: int = field(default=5, validator=_whole)
-    success: int = field(default=1, validator=_whole)
+    tokens: int = 500
+    transient: int = 14
+    throttled: int = 5
+    success: int = 1
+
+    __repr__ = shown
+
+    def __attrs_post_init__(self) -> None:
+        for each in fields(RetryBudget):
+            if not is_whole(value := getattr(self, each.name)):
+                msg = f"{each.name}={value!r} is not a whole number of at least 1"
+                raise ConfigurationError(msg)
 
     def cost_after(self, ended: Receipt | DeliveryError) -> int:
         """Return what the retry of a delivery costs that ended like this."""

@@ -24,7 +24,7 @@ def shown_name(username: str, password: Secret | None) -> str:
     return "the key" if password is not None and password.reveal() == username else repr(username)
 
 
-@frozen
+@frozen(eq=False)
 class Credentials:
     """Who logs in, and with what.
 
