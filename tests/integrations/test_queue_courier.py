@@ -410,7 +410,20 @@ def test_a_job_is_as_long_as_it_may_be() -> None:
         job.payload(max_size=size - 1)
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"message": None}, {"left": None}, {"settled": [{}]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"message": None},
+        {"left": None},
+        {"settled": [{}]},
+        {"attempt": "1"},
+        {"attempt": True},
+        {"postponed": 0.5},
+        {"id": None},
+        {"mailer": 5},
+    ],
+)
 def test_what_is_no_job_is_refused(change: dict[str, Any]) -> None:
     """What comes out of a queue is checked: a MessageError says what to do."""
     with pytest.raises(MessageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from attrs import asdict, evolve, field, fields, frozen
 
@@ -24,6 +24,8 @@ DEFAULT: Final = "default"
 MAX_SIZE: Final = 10 << 20
 """The longest job that is put into a queue, in octets of JSON: base64 makes four of three octets of an attachment."""
 
+T = TypeVar("T")
+
 _VERSION: Final = 1
 
 
@@ -33,6 +35,12 @@ def _strings(values: Iterable[str]) -> tuple[str, ...]:
 
 def _results(values: Iterable[RecipientResult]) -> tuple[RecipientResult, ...]:
     return tuple(values)
+
+
+def _of(kind: type[T], value: object) -> T:
+    if type(value) is not kind:  # not isinstance: True is no number here
+        raise TypeError(f"{value!r:.100} is no {kind.__name__}")
+    return value
 
 
 @frozen(kw_only=True, repr=False)
@@ -126,12 +134,12 @@ class MailJob:
             if version != _VERSION:
                 raise MessageError(f"the job is of version {version!r}, and this mailkit reads {_VERSION}: upgrade it")
             job = cls(
-                id=data["id"],
-                mailer=data["mailer"],
+                id=_of(str, data["id"]),
+                mailer=_of(str, data["mailer"]),
                 message=Message.from_dict(data["message"]),
                 left=(),
-                attempt=data["attempt"],
-                postponed=data["postponed"],
+                attempt=_of(int, data["attempt"]),
+                postponed=_of(int, data["postponed"]),
             )
             return job.after(data)
         except (KeyError, TypeError) as error:
