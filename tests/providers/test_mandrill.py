@@ -60,6 +60,8 @@ class TestMandrill(OneContentContract):
         Row(Answer(500, {"name": "Invalid_Key"}), "OutcomeUnknownError", "unknown"),
         Row(Answer(200, [_result("bob@example.org", "rejected", "hard-bounce")]), "RejectedError", "rejected"),
         Row(Answer(200, [_result("bob@example.org", "invalid")]), "RejectedError", "rejected"),
+        Row(_error(200, "Invalid_Key"), "AuthenticationError", cause="configuration"),
+        Row(_error(200, "GeneralError"), "OutcomeUnknownError", "unknown"),
         Row(Answer(200, [{"email": "bob@example.org", "status": "rejected"}]), "RejectedError", "rejected"),
     ]
 

@@ -114,6 +114,8 @@ class Mandrill(ApiTransport):
 
     def parse_response(self, response: Response, message: Message, envelope: Envelope) -> Receipt:
         """Read what became of each recipient, and Mandrill's id for each."""
+        if response.json_object().get("status") == "error":  # whatever the status was
+            raise self.refusal(self.refine(response, UNKNOWN), response, message, envelope)
         return self._receipt(_results(response), message, envelope)
 
     def batch_group(self, message: Message, envelope: Envelope) -> Hashable | None:
