@@ -90,7 +90,7 @@ class MaildirTree:
             if delivered.recipient == end or (end.startswith("@") and delivered.recipient.endswith(end))
         ]
 
-    def wait(self, recipient: str, *, count: int = 1, seconds: float = 10.0) -> list[Delivered]:
+    def wait(self, recipient: str, *, count: int = 1, seconds: float = 30.0) -> list[Delivered]:
         """Wait until ``count`` messages have been delivered to ``recipient`` (see :meth:`of`).
 
         Raises:
@@ -102,7 +102,7 @@ class MaildirTree:
             raise AssertionError(f"{recipient} has {len(found)} messages, not {count}, after {seconds} s")
         return found
 
-    def one(self, recipient: str, *, seconds: float = 10.0) -> Delivered:
+    def one(self, recipient: str, *, seconds: float = 30.0) -> Delivered:
         """Wait for the one message to ``recipient``."""
         return self.wait(recipient, seconds=seconds)[0]
 

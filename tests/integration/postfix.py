@@ -272,7 +272,7 @@ class Postfix:
         waiting = ("maildrop", "incoming", "active", "deferred", "hold")
         return [path.name for name in waiting for path in (self._root / "queue" / name).rglob("*") if path.is_file()]
 
-    def wait_for_empty_queue(self, *, seconds: float = 30.0) -> None:
+    def wait_for_empty_queue(self, *, seconds: float = 60.0) -> None:
         """Wait until everything that was taken has been delivered.
 
         Raises:

@@ -41,6 +41,9 @@ _WORKERS: Final = 8
 _WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
 _PORTS: Final = range(20_000 + _WORKER, 32_000, _WORKERS)
 
+# A server takes its time to listen on a port that was found for it: nobody else is given the same one meanwhile.
+_given: Final[set[int]] = set()
+
 _POLL_SECONDS: Final = 0.01
 
 
@@ -75,8 +78,8 @@ def require_root(server: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different ports of the loopback address on which nobody listens."""
-    candidates = random.sample(_PORTS, len(_PORTS))
+    """``count`` different ports of the loopback address on which nobody listens, and none twice in one session."""
+    candidates = [port for port in random.sample(_PORTS, len(_PORTS)) if port not in _given]
     ports: list[int] = []
     for port in candidates:
         with socket.socket() as probe:
@@ -88,6 +91,7 @@ def free_ports(count: int) -> list[int]:
                 continue
         ports.append(port)
         if len(ports) == count:
+            _given.update(ports)
             return ports
     raise MissingServerError(f"no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
 
@@ -153,7 +157,7 @@ class Daemon:
         *,
         log: Path,
         listens: Sequence[int | Path],
-        seconds: float = 20.0,
+        seconds: float = 60.0,
     ) -> None:
         self.name = name
         self.log = log
