@@ -82,13 +82,13 @@ def test_a_run_that_is_killed_is_taken_up_again(
     mailing = Mailing(tmp_path, server, 100)
     server.script("DOT", Stall(), skip=40)
     process = mailing.start()
-    server.wait_for(40, timeout=30)
+    server.wait_for(40, timeout=90)
     for number in signals:
         process.send_signal(number)
         if number == signal.SIGTERM:
             assert process.stderr is not None
             assert "Interrupt again to stop at once" in process.stderr.readline()
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     server.clear_script()  # the process may have ended before the server fell silent
     server.release()
@@ -109,12 +109,12 @@ def test_a_run_that_is_asked_to_end_leaves_nobody_in_doubt(server: SMTPServer, t
     mailing = Mailing(tmp_path, server, 400)
     server.script("DOT", Stall(seconds=1.0), skip=40)  # by itself, if it begins after the release below
     process = mailing.start()
-    server.wait_for(40, timeout=30)
+    server.wait_for(40, timeout=90)
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("mailkit: stopping: waiting for what is under way.")
     server.release()
-    shown, _ = process.communicate(timeout=30)
+    shown, _ = process.communicate(timeout=90)
     assert process.returncode == 128 + signal.SIGTERM
     report = json.loads(shown)
     assert (report["in_doubt"], report["failed"], report["is_complete"]) == ([], [], False)
@@ -132,12 +132,12 @@ def test_a_run_that_is_killed_again_and_again_forgets_nobody(server: SMTPServer,
     for _ in range(8):
         taken = server.accepted_count
         process = mailing.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while server.accepted_count == taken and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.1))
         process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
     mailing.finish()
     mailing.check()
     assert len(mailing.copies()) > 2000

@@ -82,7 +82,7 @@ def fake(working: tuple[MailQueue, FakeTransport]) -> FakeTransport:
 @pytest.mark.slow
 def test_a_worker_sends_what_was_enqueued(mail: MailQueue, fake: FakeTransport) -> None:
     """The result has the Message-ID; the author comes from the defaults."""
-    result = mail.enqueue(HELLO.evolve(from_=None)).get(timeout=10)
+    result = mail.enqueue(HELLO.evolve(from_=None)).get(timeout=60)
     [sent] = fake.outbox
     assert result["message_id"] == sent.receipt.message_id
     assert sent.message is not None
@@ -93,7 +93,7 @@ def test_a_worker_sends_what_was_enqueued(mail: MailQueue, fake: FakeTransport) 
 def test_a_worker_tries_again_for_those_who_are_left(mail: MailQueue, fake: FakeTransport) -> None:
     """Celery's own retry carries them; what everybody else got is not sent again."""
     fake.fail_next(TransientError("busy"), times=2, recipient="eve@example.net")
-    assert mail.enqueue(HELLO).get(timeout=10)["attempts"] == 3
+    assert mail.enqueue(HELLO).get(timeout=60)["attempts"] == 3
     accepted = [[result.address for result in sent.receipt.accepted] for sent in fake.outbox]
     assert accepted == [["bob@example.org"], ["eve@example.net"]]
 
@@ -105,7 +105,7 @@ def test_a_refusal_and_a_doubt_fail_the_job(mail: MailQueue, fake: FakeTransport
     fake.fail_next(error)
     result = mail.enqueue(HELLO)
     with pytest.raises(type(error)):
-        result.get(timeout=10)
+        result.get(timeout=60)
     assert fake.outbox == []
 
 
@@ -131,7 +131,7 @@ def test_options_are_celery_s_own(app: Celery) -> None:
     mail = queue(app, FakeTransport())
     result = mail.enqueue(HELLO, mailer="bulk", queue="mail", countdown=60)
     with app.connection_for_write() as connection:
-        message = connection.SimpleQueue("mail").get(timeout=5)
+        message = connection.SimpleQueue("mail").get(timeout=60)
         assert message.payload[0][0]["mailer"] == "bulk"
         assert message.headers["id"] == result.id
         message.ack()

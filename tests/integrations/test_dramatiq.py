@@ -48,7 +48,7 @@ class Shop:
 
     def finish(self, **options: Any) -> None:
         """Wait until nothing is left to do."""
-        self.broker.join("default", timeout=10_000, **options)
+        self.broker.join("default", timeout=60_000, **options)
         self.worker.join()
 
 

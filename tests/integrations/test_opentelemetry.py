@@ -220,7 +220,7 @@ def test_threads_have_spans_of_their_own(watched: Watched) -> None:
 
     def work() -> None:
         with tracer.start_as_current_span("job") as job:
-            together.wait(10)
+            together.wait(30)
             for _ in range(5):
                 mailer.send(MESSAGE)
             parents.extend([job.get_span_context().span_id] * 5)
