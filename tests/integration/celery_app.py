@@ -47,7 +47,7 @@ def _hold(point: str, headers: Any) -> None:
     with _redis() as redis:
         if named.get("X-Hold") == point and redis.set(f"held:{named['X-Number']}", point, nx=True):
             redis.rpush("held", named["X-Number"])
-            redis.blpop([f"never:{named['X-Number']}"], timeout=60)
+            redis.blpop([f"never:{named['X-Number']}"], timeout=300)
 
 
 def _before(event: BeforeSend) -> None:

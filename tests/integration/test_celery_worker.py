@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PROCESSES: Final = 5
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 
 Policy = Literal["raise", "retry"]
 

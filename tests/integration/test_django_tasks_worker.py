@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 MANAGE: Final = (sys.executable, "-m", "tests.integration.django_app")
 
 

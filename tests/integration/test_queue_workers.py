@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 APPS: Final = "tests.integration.queue_apps"
 COMMANDS: Final = {
     "dramatiq": ["-m", "dramatiq", APPS, "--processes", "1", "--threads", "2"],
