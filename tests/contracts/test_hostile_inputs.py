@@ -97,7 +97,7 @@ def test_a_hostile_value_is_refused_or_delivered_as_it_is(row: Row, without: tup
     for made in _builders(row) if row.field != "raw_message" else [None]:
         with SMTPServer(without=without) as server:
             with Mailer(server.url, retry=RetryPolicy.none()) as mailer:
-                began = time.perf_counter()
+                began = time.thread_time()
                 try:
                     if made is None:
                         mailer.send_raw(row.value, Envelope("a@x.test", "b@x.test"))
@@ -105,7 +105,7 @@ def test_a_hostile_value_is_refused_or_delivered_as_it_is(row: Row, without: tup
                         message = made()
                         mailer.send(message)
                 except MessageError as error:
-                    assert time.perf_counter() - began < SECONDS.get(row.id, 5.0)
+                    assert time.thread_time() - began < SECONDS.get(row.id, 5.0)
                     assert "reject" in row.allowed
                     _assert_says_it_well(error)
                     _assert_nothing_was_said(server, after_greeting=type(error) is UnsupportedFeatureError)
