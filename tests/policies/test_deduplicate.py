@@ -25,6 +25,7 @@ from mailkit import (
     RejectedError,
     RetryPolicy,
     TransientError,
+    UnsupportedFeatureError,
 )
 from mailkit.edge import run_sync
 from mailkit.events import Deduplicated
@@ -723,6 +724,37 @@ def test_a_store_that_cannot_be_asked_keeps_the_message_back(
     assert "secret" not in str(ended)
     assert ended.__cause__ is not ended
     fake.assert_nothing_sent()
+
+
+@both_ways
+@pytest.mark.parametrize("answer", [b"id", 17, None], ids=["bytes", "number", "error"])
+def test_a_function_that_makes_no_key_keeps_its_message_back(deliver: Any, many: bool, answer: Any) -> None:
+    """As an error of the message, which no stream ends with; what it says itself is not repeated."""
+
+    def key(message: Message) -> Any:
+        if message.subject == "Number 2":
+            return message.subject
+        if answer is None:
+            raise KeyError("secret")
+        return answer
+
+    fake = FakeTransport()
+    refused, sent = deliver(Deduplicate(fake, key=key), letter(1), letter(2), many=many)
+    assert isinstance(refused, MessageError)
+    assert "secret" not in str(refused)
+    assert "nothing was sent" in str(refused)
+    assert sent.accepted
+    assert fake.one().message.subject == "Number 2"
+
+
+def test_a_function_that_makes_keys_may_refuse_a_message(deliver: Any) -> None:
+    """With an error of ours, which is raised as it is."""
+
+    def key(message: Message) -> str:
+        raise UnsupportedFeatureError("no order", feature="metadata")
+
+    (ended,) = deliver(Deduplicate(FakeTransport(), key=key), letter(), many=True)
+    assert type(ended) is UnsupportedFeatureError
 
 
 @both_ways

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tenacity
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -102,6 +103,8 @@ policies = st.recursive(leaves, _round, max_leaves=5)
 
 
 @given(policies)
+@example(Redirect(NULL, "dev@example.com", allow=['"a,b"@x.test']))
+@example(Failover(Route({"a/b (c)=d:e?f*g&h%20": NULL}, by="tag", default=NULL)))
 def test_what_a_policy_is_written_as_makes_the_same(policy: Transport) -> None:
     """Every policy, every parameter and every nesting that a URL can say, from value to URL to an equal value."""
     written = str(policy)
@@ -229,6 +232,13 @@ def test_whom_a_redirect_allows_may_be_an_address() -> None:
         == Redirect(NULL, "a@b.test", allow=[ada])
         == Redirect(NULL, "a@b.test", allow="ada@example.org")
     )
+
+
+def test_a_policy_can_be_changed_by_a_copy() -> None:
+    """What was read once is read again, an address in quotes among it."""
+    redirect = Redirect(NULL, "dev@example.com", allow=['"A,b c"@x.test', "example.com", "Jörg@x.test"])
+    assert evolve(redirect) == redirect
+    assert evolve(redirect, to="qa@example.com").allow == redirect.allow
 
 
 def test_logs_name_nobody() -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.colours import COLOURS, Colour, run_in
-from tests.policies.cast import ANN, BOB, Player, letter, mixed, stream
+from tests.policies.cast import ANN, BOB, Player, collect, letter, mixed, stream
 from tests.policies.clock import SimulatedBlocking, simulated
 from tests.sending import send, send_many
 
+from mailkit.edge.base import run_sync
 from mailkit.envelope import Envelope
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryError, MessageError
 from mailkit.events import AfterAttempt, BeforeAttempt, Retrying
@@ -255,3 +257,37 @@ def test_a_mailer_s_stream_and_its_single_messages_are_retried_alike(colour: Col
     (outcome,) = send_many(colour, among, [letter()], retry=policy)
     assert isinstance(outcome.error, ConnectError)
     assert caught.value.attempts == outcome.error.attempts == len(alone.asked) == len(among.asked) == 4
+
+
+def _broken(state: object) -> Any:
+    raise ZeroDivisionError(state)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["send", "send_many"])
+@pytest.mark.parametrize(
+    ("field", "function"),
+    [
+        ("wait", _broken),
+        ("wait", lambda _: "soon"),
+        ("wait", lambda _: None),
+        ("wait", lambda _: nan),
+        ("stop", _broken),
+    ],
+)
+def test_a_function_that_fails_takes_nobodys_outcome(
+    caplog: pytest.LogCaptureFixture, many: bool, field: str, function: Any
+) -> None:
+    """It is as if none were given, and logged: Ann's copy is told of, which an error of the function would not tell."""
+    player, edge = Player(acts=[mixed("accepted", "deferred"), "ok"]), simulated("blocking")
+    channel = Retry(player, RetryPolicy(**{field: function})).open(edge)
+    message = letter(ANN, BOB)
+    if many:
+        (outcome,) = collect(channel, [message])
+        receipt = outcome.receipt
+    else:
+        receipt = run_sync(channel.send(message, Envelope.from_message(message)))
+    assert receipt is not None
+    assert [result.status for result in receipt.recipients] == ["accepted", "accepted"]
+    assert player.asked == [(ANN, BOB), (BOB,)]
+    assert 0.0 <= sum(edge.slept) < 0.5
+    assert "a hook failed and was ignored" in caplog.text

@@ -290,6 +290,25 @@ def test_a_list_that_cannot_be_asked_keeps_the_message_back(
     fake.assert_nothing_sent()
 
 
+@pytest.mark.parametrize("reason", [5, b"bounced", True, ["bounced"]])
+@both_ways
+def test_a_reason_that_is_no_text_keeps_the_message_back(deliver: Any, many: bool, reason: Any) -> None:
+    """Nothing is sent, and a stream goes on with the next message."""
+
+    class Odd:
+        blocks = False
+
+        def reasons(self, addresses: Any) -> list[Any]:
+            return [reason if each.email == "bob@example.org" else None for each in addresses]
+
+    fake = FakeTransport()
+    refused, sent = deliver(Suppress(fake, Odd()), letter(1), letter(2, to="eve@example.org"), many=many)
+    assert isinstance(refused, DeliveryError)
+    assert (refused.outcome, refused.phase) == ("not_sent", "suppressed")
+    assert sent.accepted
+    assert fake.one().message.subject == "Number 2"
+
+
 @pytest.mark.parametrize("delivery", ["receipt", "error", "nothing", "before"])
 @both_ways
 def test_an_interruption_tells_of_the_suppressed_too(colour: Colour, run: Any, many: bool, delivery: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mailkit import Address, AddressError, ConfigurationError
 from mailkit.policies import FileSuppressionList, MemorySuppressionList, SQLiteSuppressionList, SuppressionList
+from mailkit.policies.suppression_list import DEFAULT_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,3 +98,10 @@ def test_a_path_is_a_path(kind: Any) -> None:
     """A number is none."""
     with pytest.raises(ConfigurationError, match="given as int: give the path"):
         kind(5)
+
+
+@pytest.mark.parametrize("entries", [{"bob@example.org": ""}, [("bob@example.org", "")], {"@example.org": ""}])
+def test_an_entry_without_a_reason_is_an_entry(entries: Any) -> None:
+    """An empty reason, as of a column that nobody filled in, lets nobody through."""
+    suppressed = MemorySuppressionList(entries)
+    assert suppressed.reasons([Address("bob@example.org"), Address("eve@example.com")]) == [DEFAULT_REASON, None]

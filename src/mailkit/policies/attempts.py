@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
 from mailkit.policies.jitter import FullJitter
@@ -20,6 +21,18 @@ __all__ = ["Attempts"]
 
 # What RetryPolicy promises in tenacity's terms: wait_random_exponential(multiplier=0.5, max=10).
 _DEFAULT_WAIT: Final = FullJitter(transient=(0.5, 10.0), throttled=(0.5, 10.0))
+
+
+def _checked(seconds: Any) -> float:
+    if isnan(seconds):
+        raise ValueError("NaN is no number of seconds")
+    return float(seconds)
+
+
+def _log_failure(function: object) -> None:
+    from mailkit.event_log import log_failed_hook
+
+    log_failed_hook(function, "mailkit.retry")
 
 
 class Attempts(Tally):
@@ -82,17 +95,26 @@ class Attempts(Tally):
         return self.ask(paths)
 
     def _wait(self, now: float) -> float:
-        wait = self._policy.wait or _DEFAULT_WAIT
-        if isinstance(wait, FullJitter):
-            return wait.seconds(self.deliveries, None if self.error is None else self.error.cause, self._random)
-        return float(wait(self._as_tenacity(now)))
+        wait = self._policy.wait
+        if callable(wait):
+            try:
+                return _checked(wait(self._as_tenacity(now)))
+            except Exception:  # noqa: BLE001 - the caller has to hear what became of the message, and not this instead
+                _log_failure(wait)
+        jitter = wait if isinstance(wait, FullJitter) else _DEFAULT_WAIT
+        return jitter.seconds(self.deliveries, None if self.error is None else self.error.cause, self._random)
 
     def _is_stopped(self, now: float, pause: float) -> bool:
-        if self._policy.stop is None:
+        stop = self._policy.stop
+        if stop is None:
             return False
         state = self._as_tenacity(now)
         state.upcoming_sleep = pause
-        return bool(self._policy.stop(state))
+        try:
+            return bool(stop(state))
+        except Exception:  # noqa: BLE001 - as above; the number of attempts and the deadline still end them
+            _log_failure(stop)
+            return False
 
     def _floor(self) -> float:
         """Return how long the server wants to be left alone by everybody, not only by some recipients."""

@@ -10,23 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailkit.address import Address
-from mailkit.address_parser import quote
 from mailkit.errors import AddressError
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-__all__ = ["address_key", "domain_key", "entry_key", "entry_text", "is_listed"]
+__all__ = ["address_key", "domain_key", "entry_key", "is_listed"]
 
 
 def address_key(address: Address) -> str:
-    """Return the entry that stands for one address.
+    """Return the entry that stands for one address, which is an entry itself.
 
     Example:
-        >>> address_key(Address("Ada.Lovelace@FAß.test"))
-        'ada.lovelace@xn--fa-hia.test'
+        >>> address_key(Address("Ada.Lovelace@FAß.test")), address_key(Address('"Ada L"@example.com'))
+        ('ada.lovelace@xn--fa-hia.test', '"ada l"@example.com')
     """
-    return f"{address.local_part.casefold()}@{address.ascii_domain}"
+    return address.addr_spec.casefold()
 
 
 def domain_key(address: Address) -> str:
@@ -53,17 +52,6 @@ def entry_key(entry: str | Address) -> str:
     except AddressError as error:
         msg = f"{text!r} does not name a domain ({error}): write it as '@example.com'"
         raise AddressError(msg, value=text) from None
-
-
-def entry_text(key: str) -> str:
-    """Return a key as an entry is written: the other way round of :func:`entry_key`, a domain without its @.
-
-    Example:
-        >>> entry_text("@example.com"), entry_text("a b@example.com")
-        ('example.com', '"a b"@example.com')
-    """
-    local_part, _, domain = key.rpartition("@")
-    return Address(f"{quote(local_part)}@{domain}").addr_spec if local_part else domain
 
 
 def is_listed(address: Address, entries: Container[str]) -> bool:

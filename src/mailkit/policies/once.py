@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from mailkit.errors import DeliveryError, MailkitError, RejectedError
+from mailkit.errors import DeliveryError, MailkitError, MessageError, RejectedError
 from mailkit.events import Deduplicated
 from mailkit.policies.deduplication import Delivery
 from mailkit.policies.deduplication_store import Claim, MemoryDeduplicationStore
@@ -34,6 +34,13 @@ _Open = dict[int, Delivery]
 """The deliveries of a stream that are under way, by the identity of their messages."""
 
 
+def _checked(key: object) -> str | None:
+    if not isinstance(key, str | None):
+        msg = f"it returned {type(key).__name__}, which is neither a str nor None"
+        raise TypeError(msg)
+    return key
+
+
 class OnceChannel(Wrapper):
     """A channel that sends each message once.
 
@@ -54,8 +61,9 @@ class OnceChannel(Wrapper):
         Raises:
             OutcomeUnknownError: It may have been accepted before.
             RejectedError: Its key is another message's.
+            MessageError: The function that makes keys failed.
         """
-        key = self._policy.key(message)
+        key = self._key(message)
         if key is None:
             return await self._channel.send(message, envelope)
         try:
@@ -78,11 +86,25 @@ class OnceChannel(Wrapper):
         admit, settle = partial(self._admit, under_way), partial(self._settle, under_way)
         return Relay(self._channel, messages, admit, settle).outcomes(connections, window)
 
+    def _key(self, message: Message) -> str | None:
+        """Return the message's key.
+
+        Raises:
+            MessageError: The function that makes it failed.
+        """
+        try:
+            return _checked(self._policy.key(message))
+        except MailkitError:
+            raise
+        except Exception as error:
+            msg = f"the function that makes idempotency keys failed ({type(error).__name__}): nothing was sent"
+            raise MessageError(msg) from error
+
     async def _admit(self, under_way: _Open, message: Message) -> Message | Outcome | Later:
         from mailkit.envelope import Envelope
 
         try:
-            key = self._policy.key(message)
+            key = self._key(message)
             if key is None:
                 return message
             envelope = Envelope.from_message(message)

@@ -12,7 +12,7 @@ from mailkit.address import Address
 from mailkit.errors import ConfigurationError, MailkitError
 from mailkit.events import Redirected
 from mailkit.policies.detour import Detour
-from mailkit.policies.entries import entry_key, entry_text, is_listed
+from mailkit.policies.entries import entry_key, is_listed
 from mailkit.policies.policy import as_text
 from mailkit.policies.rewriting import rewritten
 from mailkit.policies.wrapper import Wrapper, Wrapping
@@ -132,7 +132,7 @@ class Redirect(Wrapping):
     def _parameters(self) -> Mapping[str, str | None]:
         return {
             "to": as_text(",".join(map(str, self.to))),
-            "allow": as_text(",".join(sorted(map(entry_text, self.allow)))) or None,
+            "allow": as_text(",".join(sorted(each.removeprefix("@") for each in self.allow))) or None,
             "subject_prefix": as_text(self.subject_prefix) or None,
         }
 

@@ -49,7 +49,8 @@ class RetryPolicy:
             :class:`mailkit.policies.FullJitter`. None is full jitter, the same for all causes:
             ``tenacity.wait_random_exponential(multiplier=0.5, max=10)``. Where the other side says how long to wait,
             that is the least.
-        stop: A tenacity stop object, or a function of ``RetryCallState``, that ends the attempts earlier.
+        stop: A tenacity stop object, or a function of ``RetryCallState``, that ends the attempts earlier. What `wait`
+            or `stop` raises is logged to ``mailkit.hooks``, and is as if nothing had been given.
         on_unknown: ``"raise"``: at most once, an unknown outcome is left to the caller. ``"retry"``: at least once, a
             second copy (with the same Message-ID) is preferred to none. A function is asked what became of the message:
             it is given a :class:`mailkit.policies.Doubt` and returns a receipt, ``"not_sent"`` (it is tried again), or

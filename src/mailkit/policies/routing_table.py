@@ -123,7 +123,7 @@ def as_label(name: str) -> str:
     """Return what stands before a route's URL: its name, the asterisk of a tag apart from that of the default.
 
     Example:
-        >>> as_label("*.example.com"), as_label("news letter"), as_label("*")
-        ('*.example.com=', 'news%20letter=', '%2A=')
+        >>> as_label("*.example.com"), as_label("a/b c"), as_label("*")
+        ('*.example.com=', 'a%2Fb%20c=', '%2A=')
     """
-    return "%2A=" if name == "*" else f"{as_text(name)}="
+    return "%2A=" if name == "*" else f"{as_text(name).replace('/', '%2F')}="  # in a label it would begin a path

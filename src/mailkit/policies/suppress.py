@@ -192,11 +192,15 @@ class _SuppressingChannel(Wrapper):
         return results
 
     async def _ask(self, paths: tuple[Address, ...], message_id: str | None) -> list[str | None]:
-        def ask() -> list[str | None]:
-            reasons = list(self._list.reasons(paths))
+        def ask() -> list[Any]:
+            reasons: list[Any] = list(self._list.reasons(paths))
             if len(reasons) != len(paths):
                 msg = f"it gave {len(reasons)} reasons for {len(paths)} addresses"
                 raise ValueError(msg)
+            for reason in reasons:
+                if not isinstance(reason, str | None):
+                    msg = f"it gave {type(reason).__name__} as a reason"
+                    raise TypeError(msg)
             return reasons
 
         try:
