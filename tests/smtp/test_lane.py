@@ -24,14 +24,15 @@ from mailkit import (
 )
 from mailkit.edge.base import run_sync
 from mailkit.edge.stream import SocketStream
-from mailkit.pace import Pace
 from mailkit.smtp import SMTP, PoolLimits, Timeouts
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.delivery import ONE_WRITE
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.handshake import Handshake
-from mailkit.smtp.lane import GROUP, HOPELESS_FOR, Lane
+from mailkit.smtp.lane import GROUP, Lane
+from mailkit.smtp.line import HOPELESS_FOR
 from mailkit.smtp.options import SMTPOptions
+from mailkit.smtp.pool import Pool
 from mailkit.smtp.session import Session
 from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, SMTPServer, Stall, StopReading
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from mailkit.smtp.flight import Flight
 
 pytestmark = pytest.mark.slow
-
 
 
 def groups(count: int, most: int) -> int:
@@ -155,8 +155,9 @@ def test_the_replies_in_flight_are_bounded(colour: Colour) -> None:
             nonlocal most
             for flight in flights:
                 await lane.submit(flight)  # type: ignore[arg-type]
-                assert lane._session is not None
-                most = max(most, lane._session.conversation.engine.awaiting)
+                session = lane._line.session
+                assert session is not None
+                most = max(most, session.conversation.engine.awaiting)
             await lane.drain()
             await lane.close()
 
@@ -676,29 +677,16 @@ def test_a_server_that_always_breaks_off_is_given_up(colour: Colour) -> None:
 # -- both write at once ----------------------------------------------------------------------------------------------
 
 
-class OnePool:
+def pool_of_one(session: Session) -> Pool:
     """A pool of one connection, after which there is none."""
+    sessions = [session]
 
-    def __init__(self, session: Session) -> None:
-        self._sessions = [session]
-        self.rate = Pace(make_edge("blocking"))
-
-    async def acquire(self) -> Session:
-        """Give it out."""
-        if not self._sessions:
+    async def connect() -> Session:
+        if not sessions:
             raise ConnectError("there is none")
-        return self._sessions.pop()
+        return sessions.pop()
 
-    async def release(self, session: Session) -> None:
-        """It will not be used again."""
-
-    def is_spent(self, session: Session, *, in_flight: int = 0) -> bool:
-        """It is good for any number of messages."""
-        return False
-
-    def now(self) -> float:
-        """Seconds."""
-        return 0.0
+    return Pool(make_edge("blocking"), connect, PoolLimits())
 
 
 def over(wire: Wire, count: int) -> tuple[list[Flight], Lane]:
@@ -709,7 +697,7 @@ def over(wire: Wire, count: int) -> tuple[list[Flight], Lane]:
     offered = Extensions(keywords={"PIPELINING": (), "CHUNKING": (), "ENHANCEDSTATUSCODES": ()})
     session = Session(conversation, Handshake(host="mx.test", extensions=offered, tls_info=None, mechanism=None))
     flights: list[Any] = [SMTP("mx.test").open(make_edge("blocking"))._flight(note(number)) for number in range(count)]
-    return flights, Lane(OnePool(session))  # type: ignore[arg-type]
+    return flights, Lane(pool_of_one(session))
 
 
 class Chatterbox:

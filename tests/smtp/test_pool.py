@@ -183,9 +183,10 @@ def test_what_is_released_after_the_end_is_closed(colour: Colour) -> None:
     with SMTPServer() as server:
         post = Post.to(server, colour)
         pool = post.channel._pool
-        session = run_in(colour, pool.acquire)
+        lease = pool.lease()
+        run_in(colour, lease.take)
         post.close()
-        run_in(colour, pool.release, session)
+        run_in(colour, lease.give_back)
         assert server.wait_until(lambda s: s.connections[0].closed)
         assert server.connections[0].verbs == ("EHLO", "QUIT")
 
@@ -195,7 +196,8 @@ def test_closing_at_the_moment_of_release_leaves_nothing_open(monkeypatch: pytes
     with SMTPServer() as server:
         post = Post.to(server)
         pool = post.channel._pool
-        session = run_sync(pool.acquire())
+        lease = pool.lease()
+        run_sync(lease.take())
         may_serve = pool._may_serve
 
         def close_meanwhile(candidate: Session) -> bool:
@@ -204,7 +206,7 @@ def test_closing_at_the_moment_of_release_leaves_nothing_open(monkeypatch: pytes
             return answer
 
         monkeypatch.setattr(pool, "_may_serve", close_meanwhile)
-        run_sync(pool.release(session))
+        run_sync(lease.give_back())
         assert server.wait_until(lambda s: s.connections[0].closed)
 
 
@@ -271,12 +273,13 @@ def test_threads_of_a_child_share_one_new_pool(monkeypatch: pytest.MonkeyPatch) 
     with SMTPServer() as server:
         post = Post.to(server, pool=PoolLimits(max_connections=1))
         pool = post.channel._pool
-        out = run_sync(pool.acquire())  # the only slot is taken, by a thread that a child would not have
+        lease = pool.lease()
+        run_sync(lease.take())  # the only slot is taken, by a thread that a child would not have
         parent = os.getpid()
         monkeypatch.setattr(os, "getpid", lambda: parent + 1)
         assert post.send(letter(2)).accepted
         octets = server.connections[0].bytes_received
-        run_sync(pool.release(out))  # the parent's: forgotten
+        run_sync(lease.give_back())  # the parent's: forgotten
         assert post.send(letter(3)).accepted
         assert carried_by(server) == [2, 2]
         assert server.connections[0].bytes_received == octets

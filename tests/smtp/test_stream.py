@@ -384,9 +384,11 @@ def leaving_nothing(server: SMTPServer, post: Post) -> Iterator[None]:
     limit = post.channel._server.pool.max_connections
 
     async def take_all() -> None:
-        sessions = [await post.channel._pool.acquire() for _ in range(limit)]
-        for session in sessions:
-            await post.channel._pool.release(session)
+        leases = [post.channel._pool.lease() for _ in range(limit)]
+        for lease in leases:
+            await lease.take()
+        for lease in leases:
+            await lease.give_back()
 
     run_in(post.colour, take_all)
     send_many(post, [note(999)])

@@ -261,8 +261,10 @@ def _run_all(jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     except BaseException as error:  # noqa: BLE001 - raised when all have ended
         # The others cannot be cancelled, and what they have begun must be known: wait once more. A second interrupt
         # gets out.
+        is_second = any(not isinstance(each, Exception) for each in errors)
         errors.append(error)
-        _wait_for(others)
+        if not is_second:
+            _wait_for(others)
     if errors:
         raise errors[0]
     return [results[index] for index in range(len(jobs))]

@@ -2,7 +2,8 @@
 
 Counting `bytes_sent`. The bytes of a write are counted *before* the system call and those that were not taken
 are given back after it. An interrupt (a signal handler that raises) can fall between the call and the next
-line; then too many are counted, never too few, and too many only turns "not sent" into "unknown".
+line; then too many are counted, never too few, and too many only turns "not sent" into "unknown". What a handler
+raises may even be an OSError: it has no number, and those that the system raises have one.
 """
 
 from __future__ import annotations
@@ -166,6 +167,7 @@ class SocketStream:
             try:
                 taken = channel.send(block)
             except OSError as error:
+                _raise_foreign(error)
                 self._sent -= size
                 raise channel.lost(error, self.peer) from error
             if taken > 0:
@@ -185,6 +187,7 @@ class SocketStream:
         try:
             data = self._channel.receive(_RECEIVE_SIZE)
         except OSError as error:
+            _raise_foreign(error)
             raise self._channel.lost(error, self.peer) from error
         if data == b"":
             raise ConnectError(f"{self.peer} closed the connection before it had taken what was written to it")
@@ -202,6 +205,7 @@ class SocketStream:
             try:
                 data = self._channel.receive(_RECEIVE_SIZE)
             except OSError as error:
+                _raise_foreign(error)
                 raise self._channel.lost(error, self.peer) from error
             if not isinstance(data, int):
                 self._run += len(data) + _CALL
@@ -276,3 +280,9 @@ class SocketStream:
     async def _let_others_run(self) -> None:
         self._run = 0
         await self._waiter.pause()
+
+
+def _raise_foreign(error: OSError) -> None:
+    """Let pass what is not the system's: a TimeoutError, say, that a signal handler has raised behind the call."""
+    if error.errno is None:
+        raise error

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from mailkit.edge import TLS
-from mailkit.errors import TLSError
+from mailkit.errors import MailkitError, TLSError
 from mailkit.mx.dane import anchor_in, check_names, is_end_entity
 from mailkit.smtp.conversation import Conversation
 from mailkit.smtp.handshake import shake_hands
 from mailkit.smtp.pool import Pool
 from mailkit.smtp.session import Session
+from mailkit.smtp.single import Single
 
 if TYPE_CHECKING:
     from mailkit.edge import Edge, TLSInfo
@@ -61,27 +62,22 @@ class Host:
         self.used_at: float = edge.now()
 
     async def deliver(self, envelope: Envelope, content: Content) -> Delivered:
-        """Deliver one message over a pooled connection.
+        """Deliver one message over a pooled connection, or say in its place why there is none.
 
         Raises:
-            DeliveryError: No connection could be had, none by the pool's rates, or the message is larger than the host
-                takes.
+            RejectedError: The message is larger than the host takes.
             MessageError: The host lacks what the message needs, or the message cannot be read any more.
         """
-        await self._pool.wait_for_turn(len(envelope.rcpt_to))
-        delivered, is_reused = await self._deliver(envelope, content, fresh=False)
-        if is_reused and delivered.is_stale:
-            # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
-            delivered, _ = await self._deliver(envelope, content, fresh=True)
-        return delivered
-
-    async def _deliver(self, envelope: Envelope, content: Content, *, fresh: bool) -> tuple[Delivered, bool]:
-        session = await self._pool.acquire(fresh=fresh)
+        single = Single(self._pool, envelope, content, transport=self._options.name)
         try:
-            return await session.deliver(envelope, content), session.is_reused
+            return await single.deliver()
+        except MailkitError:
+            raise
+        except BaseException as interruption:
+            single.annotate(interruption)
+            raise
         finally:
             self.used_at = self._edge.now()
-            await self._pool.release(session)
 
     async def close(self) -> None:
         """Close what is idle; what is in use closes when it comes back."""

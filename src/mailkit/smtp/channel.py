@@ -10,14 +10,13 @@ from mailkit.errors import DeliveryError, MailkitError
 from mailkit.mime import render
 from mailkit.receipt import Outcome
 from mailkit.smtp.content import suits
-from mailkit.smtp.delivery import Delivered
 from mailkit.smtp.dialer import Dialer
 from mailkit.smtp.extensions import Extensions
 from mailkit.smtp.flight import Flight
-from mailkit.smtp.interruption import annotate, untouched
 from mailkit.smtp.lane import Lane
 from mailkit.smtp.pool import Pool
 from mailkit.smtp.raw import RawContent
+from mailkit.smtp.single import Single
 from mailkit.smtp.stream import deliver_stream
 from mailkit.smtp.verdict import verdict
 from mailkit.transport import Channel, ServerInfo, carrying_on
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mailkit.message import Message
     from mailkit.receipt import Receipt
     from mailkit.smtp.content import Content
+    from mailkit.smtp.delivery import Delivered
     from mailkit.smtp.session import Session
     from mailkit.smtp.transport import SMTP
 
@@ -79,8 +79,7 @@ class SMTPChannel(Channel):
         """
         self._server.capabilities.check(message, envelope, transport=self._name)
         content = self._render(message, envelope, self._extensions)
-        delivered = await self._deliver(envelope, content, message)
-        return self._conclude(delivered, message.message_id or "")
+        return await self._deliver(envelope, content, message)
 
     async def send_many(
         self, messages: AsyncIterator[Message | Outcome], *, connections: int = 1, window: int | None = None
@@ -118,34 +117,23 @@ class SMTPChannel(Channel):
             DeliveryError: No recipient was accepted.
         """
         content = await self._edge.in_thread(lambda: RawContent.read(data))
-        delivered = await self._deliver(envelope, content, None)
-        return self._conclude(delivered, content.message_id)
+        return await self._deliver(envelope, content, None)
 
-    async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Delivered:
-        fresh = False
-        while True:
-            try:
-                if not fresh:
-                    await self._pool.wait_for_turn(len(envelope.rcpt_to))
-                session = await self._pool.acquire(fresh=fresh)
-            except DeliveryError as error:
-                return Delivered(untouched(envelope, error.phase), error)
-            except BaseException as interruption:
-                results = untouched(envelope, "connect")
-                annotate(interruption, results, transport=self._name, message_id=content.message_id)
-                raise
-            try:
-                extensions = session.handshake.extensions
-                if message is not None and not suits(content, self._options, extensions):
-                    content = self._render(message, envelope, extensions)  # another machine behind the same name
-                delivered = await session.deliver(envelope, content)
-            finally:
-                await self._pool.release(session)
-            # A pooled connection that was closed while it lay idle: nothing was sent, and nobody needs to hear of it.
-            # A fresh one is not reused, so this is said once.
-            if not (session.is_reused and delivered.is_stale):
-                return delivered
-            fresh = True
+    async def _deliver(self, envelope: Envelope, content: Content, message: Message | None) -> Receipt:
+        def fit(written: Content, session: Session) -> Content:
+            extensions = session.handshake.extensions
+            if message is None or suits(written, self._options, extensions):
+                return written
+            return self._render(message, envelope, extensions)  # another machine behind the same name
+
+        single = Single(self._pool, envelope, content, transport=self._name, fit=fit)
+        try:
+            return self._conclude(await single.deliver(), content.message_id)
+        except MailkitError:
+            raise
+        except BaseException as interruption:
+            single.annotate(interruption)
+            raise
 
     def _conclude(self, delivered: Delivered, message_id: str) -> Receipt:
         concluded = verdict(delivered, transport=self._name, message_id=message_id)
@@ -167,8 +155,11 @@ class SMTPChannel(Channel):
         Raises:
             DeliveryError: One of these failed.
         """
-        session = await self._pool.acquire(fresh=True)
-        await self._pool.release(session)
+        lease = self._pool.lease()
+        try:
+            session = await lease.take(fresh=True)
+        finally:
+            await lease.give_back()
         from mailkit.smtp.peer_certificate import read_certificate  # only people read it
 
         handshake, tls_info = session.handshake, session.handshake.tls_info

@@ -66,6 +66,11 @@ class Delivered:
         """Whether nobody got anything, and no reply but "not on this connection" says why."""
         return all(result.status == "not_sent" and result.code in NOT_HERE for result in self.results)
 
+    @property
+    def is_garbled(self) -> bool:
+        """Whether the server has said something that makes no sense, which ended the connection."""
+        return isinstance(self.error, ProtocolError)
+
 
 def envelope_lines(
     transaction: Transaction, extensions: Extensions, envelope: Envelope, content: Content

@@ -12,7 +12,7 @@ from mailkit.smtp.transaction import NOT_HERE, Transaction
 from mailkit.smtp.verdict import verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mailkit.address import Address
     from mailkit.envelope import Envelope
@@ -106,14 +106,18 @@ class Flight:
 
     def enter(self) -> tuple[RecipientResult, ...]:
         """Take note of what is known now of the recipients that are on their way, end that, and return it."""
-        results: tuple[RecipientResult, ...] = ()
-        if self._delivery is not None:
-            results = self._delivery.results()
-        elif self.transaction is not None and self._conversation is not None:
-            results = self.transaction.results(self._conversation.bytes_sent)
+        results = self._on_their_way()
         self.note(results)
         self.transaction = self._delivery = None
         return results
+
+    def _on_their_way(self) -> tuple[RecipientResult, ...]:
+        delivery, transaction, conversation = self._delivery, self.transaction, self._conversation
+        if delivery is not None:
+            return delivery.results()
+        if transaction is not None and conversation is not None:
+            return transaction.results(conversation.bytes_sent)
+        return ()
 
     def note(self, results: Iterable[RecipientResult]) -> None:
         """Take note of what became of some recipients."""
@@ -121,17 +125,28 @@ class Flight:
             self._results[result.address] = result
 
     def settle(self, error: DeliveryError | None = None, reply: Reply | None = None) -> Outcome:
-        """Come to the outcome, from what is known of each recipient: at any moment, also when all was interrupted."""
+        """Come to the outcome, from what is known of each recipient."""
         self.enter()
+        return self._end(self._judged(self._results, error, reply))
+
+    def told(self, error: DeliveryError) -> Outcome:
+        """Return the outcome, as far as it is known at this moment, and change nothing: another thread may be at it."""
+        # In this order: what is not on its way any more has been noted.
+        results = self._on_their_way()
+        return self.outcome or self._judged(self._results | {each.address: each for each in results}, error)
+
+    def _judged(
+        self, known: Mapping[str, RecipientResult], error: DeliveryError | None, reply: Reply | None = None
+    ) -> Outcome:
         results = tuple(
-            self._results.get(path.addr_spec) or RecipientResult(path.addr_spec, status="not_sent")
+            known.get(path.addr_spec) or RecipientResult(path.addr_spec, status="not_sent")
             for path in self.envelope.rcpt_to
         )
         delivered = Delivered(results, error, reply)
         concluded = verdict(delivered, transport=self.transport, message_id=self.message.message_id or "")
         if isinstance(concluded, MailkitError):
-            return self._end(Outcome(message=self.message, error=concluded))
-        return self._end(Outcome(message=self.message, receipt=concluded))
+            return Outcome(message=self.message, error=concluded)
+        return Outcome(message=self.message, receipt=concluded)
 
     def fail(self, error: MailkitError) -> Outcome:
         """Come to the outcome: what is left of it was refused here, before anything was written for it."""

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mailkit.errors import ConnectError, DeliveryError, DeliveryTimeout, MessageError, RejectedError
+from mailkit.errors import ConnectError, DeliveryError, MessageError, RejectedError
 from mailkit.smtp import commands
 from mailkit.smtp.content import recipient_limit, refuse_unsendable
 from mailkit.smtp.data import data_pieces
 from mailkit.smtp.delivery import ONE_WRITE, envelope_lines
 from mailkit.smtp.engine import Awaited, Expected
+from mailkit.smtp.line import Line
 from mailkit.smtp.window import Window
 
 if TYPE_CHECKING:
@@ -46,11 +47,7 @@ MAX_OCTETS: Final = 256 * 1024
 GROUP: Final = 16 * 1024
 """Octets that are collected before they are written, while messages come faster than answers."""
 
-HOPELESS_FOR: Final = 300.0
-"""Seconds for which a refused login, say, is not tried again: a stream may go on for days, and be set right."""
-
 MAX_ATTEMPTS: Final = 2  # connections that may end under a message before they have answered anything
-
 
 _TOO_EARLY: Final = "the server closed the connection before the content was written; try again later"
 
@@ -70,52 +67,75 @@ class Lane:
         self._written: deque[Flight] = deque()  # unanswered, oldest first
         self._octets = 0  # of content unanswered
         self._held: Flight | None = None  # the newest written one, where its content still waits for the next envelope
-        self._session: Session | None = None
+        self._line = Line(pool)
         self._progress = 0  # how often this connection has decided about a recipient
-        self._hopeless: DeliveryError | None = None  # why no connection can be made, and will not by asking again soon
-        self._ask_again_at = 0.0
+        self._in_step = False  # between two steps all is as it should be; what breaks off within one may leave a mess
 
     @property
     def is_connected(self) -> bool:
         """Whether it has a connection now."""
-        return self._session is not None
+        return self._line.session is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it takes no more messages."""
+        return self._line.is_over
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether something may still be written, though it was closed: by a thread that nobody waits for any more."""
+        return self._line.may_go_on
 
     async def connect(self) -> bool:
         """Take a connection ahead of the first message; return whether there is one."""
-        if self._session is None:
+        if not self.is_connected:
             await self._reach()
-        return self._session is not None
+        return self.is_connected
+
+    async def lend(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something with it in another thread; until that ends, the connection is that thread's to give back."""
+        await self._line.lend(work)
 
     async def submit(self, flight: Flight) -> None:
         """Take a message, and write it as soon as the rate and the window allow: waits for answers only until then."""
         await self._pool.rate.take_turn(len(flight.rest), push=self.push, drain=self.drain)
+        self._in_step = True
         self._waiting.append(flight)
         while self._waiting:
             await self._advance()
+        self._in_step = False
 
     async def push(self) -> None:
         """Write what was collected, and take note of the answers that are there."""
+        self._in_step = True
+        session = self._line.session
         if self._held is not None:
             await self._collect()
-        elif self._session is not None:
-            await self._attempt(self._session, self._session.conversation.push)
+        elif session is not None:
+            await self._attempt(session, session.conversation.push)
+        self._in_step = False
 
     async def drain(self) -> None:
         """Wait for every answer."""
+        self._in_step = True
         while self._waiting or self._written:
             await (self._advance() if self._waiting else self._collect())
+        self._in_step = False
 
     async def close(self) -> None:
-        """Give the connection back; with messages in flight it is closed, once the answers that are there are noted."""
-        session = self._session
-        if session is None:
-            return
-        if self._written:
-            with suppress(DeliveryError):
-                await session.conversation.read_waiting()
-            self._enter_answered(session)
+        """Give the connection back, for good.
+
+        With messages in flight it is closed, once the answers that are there are noted. Where a step was broken off, an
+        answer may have been read and not noted: what came then would be taken for the wrong message's.
+        """
+        session = self._line.session
+        if session is not None and (self._in_step or self._written):
+            if not self._in_step:
+                with suppress(DeliveryError):
+                    await session.conversation.read_waiting()
+                self._enter_answered(session)
             session.conversation.is_usable = False
-        await self._let_go(session)
+        await self._line.close()
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
@@ -143,16 +163,16 @@ class Lane:
 
     async def _connected(self) -> Session | None:
         """Return the connection for the next message, or None when things have changed and are to be looked at anew."""
-        session = self._session
+        session = self._line.session
         if session is None:
             if (error := await self._reach()) is not None:
                 self._waiting.popleft().settle(error)
-            return self._session
+            return self._line.session
         is_over = not session.conversation.is_usable or self._pool.is_spent(session, in_flight=len(self._written))
         if is_over and self._written:
             await self._collect()
         elif is_over or not (self._written or session.is_usable):
-            await self._let_go(session)
+            await self._line.let_go()
         elif self._held is not None and not session.is_usable:
             # Nothing is awaited while content is held back: the server has spoken out of turn, or has gone.
             await self._lost(session, ConnectError(_TOO_EARLY))
@@ -161,26 +181,9 @@ class Lane:
         return None
 
     async def _reach(self) -> DeliveryError | None:
-        """Take a connection; return why there is none."""
-        if self._hopeless is not None and self._pool.now() < self._ask_again_at:
-            return self._hopeless
-        asked = self._pool.now()
-        try:
-            self._session = await self._pool.acquire()
-        except DeliveryError as error:
-            # Somebody has to change a setting first; and a login that fails a thousand times locks an account.
-            self._hopeless, now = error, self._pool.now()
-            self._ask_again_at = now + (HOPELESS_FOR if error.cause in {"configuration", "security"} else 0.0)
-            if isinstance(error, DeliveryTimeout) and error.cause == "transient":
-                # Who lets us wait for nothing must not do so with each message of a round.
-                self._ask_again_at = now + (now - asked)
-            return error
+        error = await self._line.reach()
         self._progress = 0
-        return None
-
-    async def _let_go(self, session: Session) -> None:
-        self._session = None
-        await self._pool.release(session)
+        return error
 
     def _can_share(self, flight: Flight, session: Session) -> bool:
         return (
@@ -193,12 +196,13 @@ class Lane:
 
     def _is_full(self, flight: Flight) -> bool:
         # Grouped messages are one at a time: the one that is held does not stand in the way of the next.
-        if not self._written or self._held is not None or self._session is None:
+        session = self._line.session
+        if not self._written or self._held is not None or session is None:
             return False
         return (
             len(self._written) >= self._window.size
             or self._octets + flight.content.size > MAX_OCTETS
-            or self._session.conversation.engine.awaiting + len(flight.rest) > MAX_AWAITED
+            or session.conversation.engine.awaiting + len(flight.rest) > MAX_AWAITED
         )
 
     # -- the three ways ----------------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ class Lane:
         conversation, asked = session.conversation, flight.rest
         if not await session.prepare():
             self._waiting.appendleft(flight)
-            await self._let_go(session)
+            await self._line.let_go()
             return
         envelope = evolve(flight.envelope, rcpt_to=asked)
         delivered = await session.deliver(envelope, flight.content, begun=flight.entrust)
@@ -295,7 +299,7 @@ class Lane:
 
     async def _collect(self) -> None:
         """Read until the oldest message is answered."""
-        session = self._session
+        session = self._line.session
         oldest = self._written[0].transaction
         if session is None or oldest is None:  # pragma: no cover - what is written has both
             return
@@ -355,7 +359,7 @@ class Lane:
             self._written.popleft()
         self._octets = 0
         self._waiting.extendleft(reversed(again))
-        await self._let_go(session)
+        await self._line.let_go()
 
     def _may_try_again(self, flight: Flight) -> bool:
         """Whether a message of which something was not taken goes out once more: once, unless there was progress."""

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mailkit.pace import Pace
+from mailkit.smtp.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mailkit.smtp.pool_limits import PoolLimits
     from mailkit.smtp.session import Session
 
-__all__ = ["Pool"]
+__all__ = ["Connections", "Pool"]
 
 
 class Pool:
@@ -23,7 +24,7 @@ class Pool:
 
     Threads and tasks share it: what is idle sits in a deque, whose ends are popped and pushed atomically, and a slot
     bounds how many sessions are out or idle. A forked child starts with an empty pool: its parent's connections are not
-    its own.
+    its own. What is used is held by a :class:`mailkit.smtp.lease.Lease`.
 
     Args:
         edge: Where the slots and the clock come from.
@@ -35,7 +36,7 @@ class Pool:
         self._edge = edge
         self._connect = connect
         self._limits = limits
-        self._processes: dict[int, _Process] = {}
+        self._by_process: dict[int, Connections] = {}
         self._closed = False
         self.rate: Pace = Pace(edge, messages=limits.messages_per_second, recipients=limits.recipients_per_second)
 
@@ -56,25 +57,24 @@ class Pool:
         timeout = self._limits.acquire_timeout
         return self._edge.timeout if timeout is None else timeout
 
-    async def acquire(self, *, fresh: bool = False) -> Session:
-        """Return a session that nobody else uses; it must come back through :meth:`release`.
+    def until(self) -> float:
+        """Until when a connection is waited for, from now on."""
+        return self._edge.now() + self._patience
 
-        Args:
-            fresh: Whether an idle session will not do.
+    def lease(self) -> Lease:
+        """Return what takes a connection, and gives it back."""
+        return Lease(self)
+
+    async def choose(self, connections: Connections, *, fresh: bool) -> Session:
+        """Return an idle session, or a new one.
 
         Raises:
-            DeliveryError: No connection could be had: nothing was sent.
+            DeliveryError: No connection could be had.
         """
-        process = self._process()
-        await process.slots.acquire(deadline=self._edge.now() + self._patience)
-        try:
-            while (session := process.pop()) is not None:
-                if await self._is_ready(session, fresh=fresh):
-                    return session
-            return await self._connect()
-        except BaseException:
-            process.slots.release()
-            raise
+        while (session := connections.pop()) is not None:
+            if await self._is_ready(session, fresh=fresh):
+                return session
+        return await self._connect()
 
     async def _is_ready(self, session: Session, *, fresh: bool) -> bool:
         """Make an idle session ready for the next message, or close it."""
@@ -88,28 +88,24 @@ class Pool:
                     await session.close()
         return is_ready
 
-    async def release(self, session: Session) -> None:
+    async def keep(self, session: Session) -> None:
         """Take a session back: for the next message, or to close it."""
         if session.pid != os.getpid():
             session.abandon()
             return
-        process = self._process()
-        try:
-            if not self._closed and self._may_serve(session):
-                process.idle.append(session)
-            else:
-                async with self._edge.shield():
-                    await session.close()
-        finally:
-            process.slots.release()
+        if not self._closed and self._may_serve(session):
+            self.connections().idle.append(session)
+        else:
+            async with self._edge.shield():
+                await session.close()
         if self._closed:
             await self.close()  # it may have been closed between the two lines that look at it
 
     async def close(self) -> None:
         """Close what is idle; what is in use closes when it comes back."""
         self._closed = True
-        process = self._process()
-        while (session := process.pop()) is not None:
+        connections = self.connections()
+        while (session := connections.pop()) is not None:
             await session.close()
 
     def is_spent(self, session: Session, *, in_flight: int = 0) -> bool:
@@ -127,36 +123,45 @@ class Pool:
         is_fresh = self._edge.now() - session.used_at < self._limits.idle_timeout
         return is_fresh and session.is_in_step and not self.is_spent(session)
 
-    def _process(self) -> _Process:
+    def connections(self) -> Connections:
         """Return what belongs to this process, and leave alone what a fork has copied from its parent."""
         pid = os.getpid()
-        process = self._processes.get(pid)
-        if process is None:
-            inherited = [other for other in self._processes if other != pid]
+        connections = self._by_process.get(pid)
+        if connections is None:
+            inherited = [other for other in self._by_process if other != pid]
             # A lock that another thread of the parent held at the fork would never be released here: so new slots. Of
             # two threads that come here at once, one loses what it made.
-            process = self._processes.setdefault(pid, _Process(self._edge.slots(self._limits.max_connections)))
+            slots = self._edge.slots(self._limits.max_connections)
+            connections = self._by_process.setdefault(pid, Connections(pid, slots))
             for other in inherited:
-                parents = self._processes.pop(other, None)
+                parents = self._by_process.pop(other, None)
                 while parents is not None and (session := parents.pop()) is not None:
                     session.abandon()
-        return process
+        return connections
 
 
-class _Process:
+class Connections:
     """The connections of one process.
 
     Args:
+        pid: The process.
         slots: Bounds them.
     """
 
-    __slots__ = ("idle", "slots")
+    __slots__ = ("idle", "pid", "slots")
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, pid: int, slots: Slots) -> None:
+        self.pid = pid
         self.idle: deque[Session] = deque()
         self.slots = slots
 
+    @property
+    def are_ours(self) -> bool:
+        """Whether they belong to this process, and not to the one that it was forked from."""
+        return self.pid == os.getpid()
+
     def pop(self) -> Session | None:
+        """Take out an idle session, if there is one."""
         # The one used last is the one most likely to be alive; the others grow old and are let go.
         try:
             return self.idle.pop()

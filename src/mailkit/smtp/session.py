@@ -9,7 +9,6 @@ from mailkit.errors import MailkitError
 from mailkit.smtp import commands
 from mailkit.smtp.delivery import Delivered, Delivery
 from mailkit.smtp.engine import Awaited, Expected
-from mailkit.smtp.interruption import annotate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +77,9 @@ class Session:
 
     async def prepare(self) -> bool:
         """Clear what the last transaction may have left behind; return whether the session can be used."""
-        if self.needs_reset:
-            self.needs_reset = False
-            return await self.conversation.reset()
+        if self.needs_reset and not await self.conversation.reset():
+            return False
+        self.needs_reset = False
         return True
 
     async def deliver(
@@ -88,8 +87,7 @@ class Session:
     ) -> Delivered:
         """Deliver one message.
 
-        A session whose delivery was interrupted, by whatever, is not usable any more. The interruption carries what
-        became of the message; see :func:`mailkit.smtp.interruption.annotate`.
+        A session whose delivery was interrupted, by whatever, is not usable any more.
 
         Args:
             envelope: Who gets it.
@@ -113,9 +111,8 @@ class Session:
                 conversation.is_usable and conversation.bytes_sent == before and conversation.is_quiet
             )
             raise
-        except BaseException as interruption:
+        except BaseException:
             conversation.is_usable = False
-            annotate(interruption, delivery.results(), transport=self.options.name, message_id=content.message_id)
             raise
         if delivered.error is not None:
             conversation.is_usable = False

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mailkit.errors import ConnectError
 from mailkit.receipt import Outcome
 from mailkit.smtp.flight import Flight
+from mailkit.transport import doubt_about
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from mailkit.edge import Edge
     from mailkit.smtp.lane import Lane
@@ -44,20 +45,18 @@ async def deliver_stream(
     messages that were taken and not yet yielded, as its ``outcomes``.
     """
     order: deque[Item] = deque()
-    source = _Source(items, edge)
+    source = _Source(items, edge, order)
     deliver = _over_one(source, lanes[0], order) if len(lanes) == 1 else _over_several(source, lanes, order, edge)
     try:
         async for _ in deliver:
             while (outcome := _first(order)) is not None:
+                # No call between this and the caller: no signal handler can make it neither given nor told.
+                del order[0]
                 yield outcome
-    except BaseException as interruption:
-        try:
-            await _close(lanes, edge)
-        finally:
-            interruption.__dict__["outcomes"] = tuple(map(_interrupted, order))
-        raise
-    else:
         await _close(lanes, edge)
+    except BaseException as interruption:
+        await _break_off(interruption, order, lanes, edge)
+        raise
     finally:
         await deliver.aclose()
     if source.error is not None:
@@ -70,11 +69,13 @@ class _Source:
     Args:
         items: The messages.
         edge: Whose clock is used.
+        order: Where those that were taken are put.
     """
 
-    def __init__(self, items: AsyncIterator[Item], edge: Edge) -> None:
+    def __init__(self, items: AsyncIterator[Item], edge: Edge, order: deque[Item]) -> None:
         self._items = items
         self._edge = edge
+        self._order = order
         self.pause = 0.0  # seconds that it took to give the last message
         self.may_pause = True  # the next message may well be some time in coming
         self._longest: float | None = None  # of the last pauses, the older the less it counts
@@ -88,6 +89,7 @@ class _Source:
         asked = self._edge.now()
         try:
             item = await anext(self._items)
+            self._order.append(item)
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001 - raised when everything before it has its outcome
@@ -103,7 +105,6 @@ class _Source:
 async def _over_one(source: _Source, lane: Lane, order: deque[Item]) -> AsyncGenerator[None, None]:
     """Keep one connection's window full; yield whenever there may be outcomes."""
     while (item := await source.take()) is not None:
-        order.append(item)
         if isinstance(item, Flight):
             await lane.submit(item)
         # Nothing can be written while the source has the thread. And what was refused here takes no place in the
@@ -127,7 +128,6 @@ async def _over_several(
         until = edge.now() + PATIENCE
         more = False
         while (item := await source.take()) is not None:
-            order.append(item)
             if isinstance(item, Flight):
                 todo.append(item)
             if len(order) >= ROUND * len(lanes) or edge.now() >= until:
@@ -144,7 +144,7 @@ async def _round(todo: deque[Flight], lanes: Sequence[Lane], edge: Edge) -> None
 
     async def work(lane: Lane) -> None:
         try:
-            while (flight := _next(todo)) is not None:
+            while not lane.is_over and (flight := _next(todo)) is not None:
                 await lane.submit(flight)
             await lane.drain()
         except BaseException:
@@ -156,10 +156,13 @@ async def _round(todo: deque[Flight], lanes: Sequence[Lane], edge: Edge) -> None
         if await lane.connect():
             await work(lane)
 
+    def lent(lane: Lane) -> Callable[[], Coroutine[Any, Any, None]]:
+        return lambda: lane.lend(lambda: help_out(lane))
+
     # One message alone finds out whether the server can be reached at all.
     await first.submit(todo.popleft())
     busy = others[: len(todo) // 2] if first.is_connected else []
-    await edge.run_all([lambda: work(first), *(lambda lane=lane: help_out(lane) for lane in busy)])
+    await edge.run_all([lambda: work(first), *map(lent, busy)])
 
 
 def _next(todo: deque[Flight]) -> Flight | None:
@@ -170,23 +173,42 @@ def _next(todo: deque[Flight]) -> Flight | None:
 
 
 def _first(order: deque[Item]) -> Outcome | None:
-    """Take the first item out of the order if its outcome is known."""
+    """Return the first item's outcome, if it is known."""
     if not order:
         return None
     item = order[0]
-    outcome = item if isinstance(item, Outcome) else item.outcome
-    if outcome is not None:
-        order.popleft()
-    return outcome
+    return item if isinstance(item, Outcome) else item.outcome
 
 
-async def _close(lanes: Iterable[Lane], edge: Edge) -> None:
+async def _break_off(interruption: BaseException, order: Iterable[Item], lanes: Sequence[Lane], edge: Edge) -> None:
+    """Close the lanes, and let the interruption, or what interrupts that, tell what became of the messages."""
+    told = interruption
+    try:
+        await _close(lanes, edge)
+    except BaseException as again:
+        told = again
+        raise
+    finally:
+        may_go_on = any(lane.may_go_on for lane in lanes)
+        told.__dict__["outcomes"] = tuple([_interrupted(item, may_go_on=may_go_on) for item in order])
+
+
+async def _close(lanes: Sequence[Lane], edge: Edge) -> None:
     async with edge.shield():
-        for lane in lanes:
-            await lane.close()
+        await _close_each(lanes)
 
 
-def _interrupted(item: Item) -> Outcome:
+async def _close_each(lanes: Sequence[Lane]) -> None:
+    if lanes:
+        try:
+            await lanes[0].close()
+        finally:  # one that was interrupted keeps no other open
+            await _close_each(lanes[1:])
+
+
+def _interrupted(item: Item, *, may_go_on: bool) -> Outcome:
     if isinstance(item, Outcome):
         return item
-    return item.outcome or item.settle(ConnectError("the stream of messages was interrupted"))
+    if may_go_on and item.outcome is None:
+        return Outcome(message=item.message, error=doubt_about(item.message))
+    return item.told(ConnectError("the stream of messages was interrupted"))
