@@ -36,6 +36,7 @@ class TestAlibaba(PairContract):
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "headers": {"headers": {"X-User-Campaign": "q3"}},
         "template": {"template": Template("7", {"name": "Bob"}), "text": None},
+        "track_clicks": {"track_clicks": True, "tags": ["q3"]},
     }
     rows: ClassVar[Sequence[Row]] = [
         Row(_error(404, "InvalidAccessKeyId.NotFound"), "AuthenticationError", cause="configuration"),
@@ -186,3 +187,10 @@ class TestAlibaba(PairContract):
         assert "TOKEN-7" not in repr((transport, signed))
         assert b"Message-ID" not in (request.body or b""), "a message without an id has none made up"
         assert Alibaba().authorize(request, None, now).header("authorization") is None
+
+    def test_tracking_wants_a_tag(self) -> None:
+        """DirectMail tracks nothing without a tag; to be told not to track, it wants none."""
+        self.sent(self.make_message(track_clicks=False))
+        with pytest.raises(MessageError, match="has a tag"):
+            self.sent(self.make_message(track_clicks=True))
+        assert len(self._server.requests) == 1

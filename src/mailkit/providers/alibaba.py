@@ -72,8 +72,9 @@ class Alibaba(_AlibabaCan, ApiTransport):
     text and html, and takes text and numbers; the subject is the message's all the same. Header fields of one's own
     begin with ``X-User-``. Metadata are in the header field ``X-User-Notify-Metadata``, which events carry back, and
     where recipients can read them. ``track_clicks`` is DirectMail's one switch for tracking: it turns opens on and off
-    as well. An address pool and the like are chosen with ``options={"alibaba": {"IpPoolId": "…"}}``. ``verify`` wants
-    the permission dm:DescAccountSummary. Temporary credentials come with ``session_token=``.
+    as well, and what is tracked wants a tag. An address pool and the like are chosen with
+    ``options={"alibaba": {"IpPoolId": "…"}}``. ``verify`` wants the permission dm:DescAccountSummary. Temporary
+    credentials come with ``session_token=``.
 
     Not possible: Cc, In-Reply-To and References, attachments and inline images (the API has them uploaded to storage
     first; messages with all of these go through DirectMail's SMTP relay, ``alibaba+smtp://``), amp and calendar parts,
@@ -123,6 +124,8 @@ class Alibaba(_AlibabaCan, ApiTransport):
         refuse_beside_template(message, self, "text", "html")
         if message.from_ is None or not message.subject:
             raise MessageError(f"{self} wants a From and a subject, also with a template: give the message both")
+        if message.track_clicks and not message.tags:
+            raise MessageError(f"{self} tracks only what has a tag: give the message one that the console has")
         to = addressed(message, envelope)
         if len(to.bcc) > _MOST_BCC:
             raise MessageError(
