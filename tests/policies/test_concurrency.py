@@ -23,11 +23,10 @@ from mailkit import (
 from mailkit.edge import run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.events import Throttled
-from mailkit.local import MemoryTransport, NullTransport
+from mailkit.local import MemoryTransport
 from mailkit.receipt import Outcome
 from mailkit.testing import Delivered, FakeTransport, TransportContract
 from mailkit.transport import Capabilities, Channel
-from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -326,30 +325,3 @@ def test_a_bound_makes_sense(limit: Any, options: dict[str, Any], said: str) -> 
     """A limit that lets nobody in, or half of one, is a configuration error that names it."""
     with pytest.raises(ConfigurationError, match=said):
         Concurrency(MemoryTransport(), limit, **options)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("concurrency(null://)?limit=4", Concurrency(NullTransport(), 4)),
-        ("concurrency(null://)?limit=1&max_wait=0.5", Concurrency(NullTransport(), 1, max_wait=0.5)),
-    ],
-)
-def test_it_can_be_written_as_a_url(url: str, expected: Any) -> None:
-    """What a URL says is what the arguments say."""
-    assert transport_from_url(url) == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("concurrency(null://)", "needs a limit"),
-        ("concurrency(null://)?limit=secret", "'limit' of concurrency"),
-        ("concurrency(2*null://)?limit=1", "neither weights nor routes"),
-    ],
-)
-def test_a_url_that_is_wrong_says_what_is(url: str, said: str) -> None:
-    """It names the policy or the parameter, and repeats nothing of the URL."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        transport_from_url(url)
-    assert "secret" not in str(caught.value)

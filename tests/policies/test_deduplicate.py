@@ -29,7 +29,6 @@ from mailkit import (
 )
 from mailkit.edge import run_sync
 from mailkit.events import Deduplicated
-from mailkit.local import NullTransport
 from mailkit.policies import MemoryDeduplicationStore, SQLiteDeduplicationStore
 from mailkit.policies.deduplication_store import STALE, Claim, Found
 from mailkit.policies.fingerprint import digest, fingerprint
@@ -37,7 +36,6 @@ from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.smtp import SMTP
 from mailkit.testing import Delivered, Disconnect, FakeTransport, SMTPServer, TransportContract
 from mailkit.transport import Capabilities, Channel
-from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
@@ -922,33 +920,3 @@ def test_it_is_told_what_it_knows(options: dict[str, Any], said: str) -> None:
     """A window that is none, a store that is none and an unknown word are configuration errors that name them."""
     with pytest.raises(ConfigurationError, match=said):
         Deduplicate(FakeTransport(), **options)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("deduplicate(null://)", Deduplicate(NullTransport())),
-        (
-            "deduplicate(null://)?window=60&on_unknown=retry&max_wait=5",
-            Deduplicate(NullTransport(), 60.0, on_unknown="retry", max_wait=5.0),
-        ),
-        ("deduplicate(null://)?database=/var/sent.db", "SQLiteDeduplicationStore('/var/sent.db')"),
-    ],
-)
-def test_it_can_be_written_as_a_url(url: str, expected: Any) -> None:
-    """What a URL says is what the arguments say."""
-    assert expected in (found := transport_from_url(url), repr(getattr(found, "store", None)))
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("deduplicate(null://)?on_unknown=secret", "'on_unknown' of deduplicate"),
-        ("deduplicate(null://)?window=-1", "'window' of deduplicate"),
-    ],
-)
-def test_a_url_that_is_wrong_says_what_is(url: str, said: str) -> None:
-    """It names the policy or the parameter, and repeats nothing of the URL."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        transport_from_url(url)
-    assert "secret" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import partial
 from pathlib import Path
@@ -145,6 +146,64 @@ def test_what_is_as_usual_is_left_out(url: str, written: str) -> None:
     """A number is written in its shortest form, and ``?rate=`` and ``?retries=`` as the policies that they are."""
     assert str(transport_from_url(url)) == written
     assert str(transport_from_url(written)) == written
+
+
+@pytest.mark.parametrize(
+    ("url", "policy"),
+    [
+        ("retry(null://)?attempts=5&deadline=60&on-unknown=retry",
+         Retry(NULL, RetryPolicy(attempts=5, deadline=60.0, on_unknown="retry"))),
+        ("concurrency(null://)?limit=4", Concurrency(NULL, 4)),
+        ("concurrency(null://)?limit=1&max_wait=0.5", Concurrency(NULL, 1, max_wait=0.5)),
+        ("ratelimit(null://)?messages=600/m&burst=5", RateLimit(NULL, messages=10, burst=5)),
+        ("ratelimit(null://)?recipients=2/s&octets=3600/h&max-wait=7",
+         RateLimit(NULL, recipients=2, octets=1, max_wait=7)),
+        ("redirect(null://)?to=dev@b.test", Redirect(NULL, "dev@b.test")),
+        ("redirect(null://)?to=dev@b.test,a@b.test&allow=b.test,c@d.test&subject_prefix=%5Bx%5D%20",
+         Redirect(NULL, ["dev@b.test", "a@b.test"], allow=["b.test", "c@d.test"], subject_prefix="[x] ")),
+        ("suppress(null://)?file=/etc/list.txt", Suppress(NULL, FileSuppressionList("/etc/list.txt"))),
+        ("suppress(null://)?database=/var/list.db", Suppress(NULL, SQLiteSuppressionList("/var/list.db"))),
+        ("deduplicate(null://)", Deduplicate(NULL)),
+        ("deduplicate(null://)?window=60&on_unknown=retry&max_wait=5",
+         Deduplicate(NULL, 60.0, on_unknown="retry", max_wait=5.0)),
+        ("deduplicate(null://)?database=/var/sent.db",
+         Deduplicate(NULL, store=SQLiteDeduplicationStore("/var/sent.db"))),
+    ],
+)  # fmt: skip
+def test_a_policy_can_be_written_as_a_url(url: str, policy: Transport) -> None:
+    """What a URL says is what the arguments say."""
+    assert transport_from_url(url) == policy
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("concurrency(null://)", "needs a limit"),
+        ("concurrency(null://)?limit=secret", "'limit' of concurrency"),
+        ("concurrency(2*null://)?limit=1", "neither weights nor routes"),
+        ("ratelimit(null://)", "needs a bound"),
+        ("ratelimit(null://)?messages=secret", "'messages' of ratelimit"),
+        ("ratelimit(null:// null://)?messages=1/s", "takes one URL, not 2"),
+        ("redirect(null://)?allow=corp.example", "needs somebody"),
+        ("redirect(null://)?to=secret", "'to' of redirect"),
+        ("redirect(null://)?to=%22secret,@b.test", "'to' of redirect"),
+        ("redirect(null://)?to=a@b.test&allow=secret@x@y", "'allow' of redirect"),
+        ("redirect(null://)?to=a@b.test&subject_prefix=secret%0d", "'subject_prefix' of redirect"),
+        ("suppress(null://)", "needs one list"),
+        ("suppress(null://)?file=secret&database=secret", "needs one list"),
+        ("deduplicate(null://)?on_unknown=secret", "'on_unknown' of deduplicate"),
+        ("deduplicate(null://)?window=-1", "'window' of deduplicate"),
+        ("route(%FF=null://)?by=tag", "percent-encode it as UTF-8"),
+        ("route(*=null:// *=null:// a.test=null://)", "has '*' twice"),
+        (f"weighted({'9' * 5000}*null://)", "a weight before each URL"),
+    ],
+    ids=lambda value: value[:60],
+)
+def test_a_policy_that_is_written_wrongly_says_what_is(url: str, said: str) -> None:
+    """It names the policy or the parameter, and repeats nothing of the URL."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as caught:
+        transport_from_url(url)
+    assert "secret" not in str(caught.value)
 
 
 def _order_of(message: Message) -> str | None:

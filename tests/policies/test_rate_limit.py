@@ -22,12 +22,11 @@ from mailkit import (
     RetryPolicy,
 )
 from mailkit.events import Throttled
-from mailkit.local import MemoryTransport, NullTransport
+from mailkit.local import MemoryTransport
 from mailkit.receipt import Outcome
 from mailkit.smtp import SMTP
 from mailkit.testing import Delivered, FakeTransport, SMTPServer, TransportContract
 from mailkit.testing.colours import Colour as ContractColour
-from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,33 +304,3 @@ def test_cancelling_a_wait_cancels_the_message() -> None:
 
     anyio.run(main)
     assert [sent.subject for sent in memory.outbox] == ["Number 1", "Number 3"]
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("ratelimit(null://)?messages=600/m&burst=5", RateLimit(NullTransport(), messages=10, burst=5)),
-        (
-            "ratelimit(null://)?recipients=2/s&octets=3600/h&max-wait=7",
-            RateLimit(NullTransport(), recipients=2, octets=1, max_wait=7),
-        ),
-    ],
-)
-def test_it_can_be_written_as_a_url(url: str, expected: Any) -> None:
-    """What a URL says is what the arguments say."""
-    assert transport_from_url(url) == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("ratelimit(null://)", "needs a bound"),
-        ("ratelimit(null://)?messages=secret", "'messages' of ratelimit"),
-        ("ratelimit(null:// null://)?messages=1/s", "takes one URL, not 2"),
-    ],
-)
-def test_a_url_that_is_wrong_says_what_is(url: str, said: str) -> None:
-    """It names the policy or the parameter, and repeats nothing of the URL."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        transport_from_url(url)
-    assert "secret" not in str(caught.value)

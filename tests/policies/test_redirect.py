@@ -28,13 +28,11 @@ from mailkit import (
 from mailkit.edge import run_sync
 from mailkit.edge.blocking import BlockingEdge
 from mailkit.events import Redirected
-from mailkit.local import NullTransport
 from mailkit.mail_parameters import RcptParameters
 from mailkit.policies.entries import entry_key
 from mailkit.receipt import Outcome, RecipientResult
 from mailkit.testing import Delivered, FakeTransport, TransportContract
 from mailkit.transport import Channel
-from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from tests.colours import Colour
@@ -487,34 +485,3 @@ def test_an_entry_may_be_an_address() -> None:
     assert redirect.allows(Address("bOB@example.org"))
     assert redirect.allows(Address("anybody@example.net"))
     assert not redirect.allows(Address("eve@example.org"))
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("redirect(null://)?to=dev@corp.example", Redirect(NullTransport(), DEV)),
-        (
-            "redirect(null://)?to=dev@corp.example,a@b.test&allow=corp.example,c@d.test&subject_prefix=%5Bx%5D%20",
-            Redirect(NullTransport(), [DEV, "a@b.test"], allow=["corp.example", "c@d.test"], subject_prefix="[x] "),
-        ),
-    ],
-)
-def test_it_can_be_written_as_a_url(url: str, expected: Any) -> None:
-    """What a URL says is what the arguments say."""
-    assert transport_from_url(url) == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("redirect(null://)?allow=corp.example", "needs somebody"),
-        ("redirect(null://)?to=secret", "'to' of redirect"),
-        ("redirect(null://)?to=a@b.test&allow=secret@x@y", "'allow' of redirect"),
-        ("redirect(null://)?to=a@b.test&subject_prefix=secret%0d", "'subject_prefix' of redirect"),
-    ],
-)
-def test_a_url_that_is_wrong_says_what_is(url: str, said: str) -> None:
-    """It names the policy or the parameter, and repeats nothing of the URL."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        transport_from_url(url)
-    assert "secret" not in str(caught.value)

@@ -26,7 +26,6 @@ from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.smtp import SMTP
 from mailkit.testing import Delivered, FakeTransport, SMTPServer, TransportContract
 from mailkit.transport import Channel
-from mailkit.url import transport_from_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,29 +371,3 @@ def test_a_suppression_list_is_one(value: Any) -> None:
     """A plain list, a path or a class is none."""
     with pytest.raises(ConfigurationError, match="takes a suppression list"):
         Suppress(FakeTransport(), value)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("suppress(null://)?file=/etc/list.txt", "FileSuppressionList('/etc/list.txt')"),
-        ("suppress(null://)?database=/var/list.db", "SQLiteSuppressionList('/var/list.db')"),
-    ],
-)
-def test_it_can_be_written_as_a_url(url: str, expected: Any) -> None:
-    """What a URL says is what the arguments say."""
-    assert repr(transport_from_url(url)) == f"Suppress(transport=NullTransport(), suppressed={expected})"
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("suppress(null://)", "needs one list"),
-        ("suppress(null://)?file=secret&database=secret", "needs one list"),
-    ],
-)
-def test_a_url_that_is_wrong_says_what_is(url: str, said: str) -> None:
-    """It names the policy or the parameter, and repeats nothing of the URL."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        transport_from_url(url)
-    assert "secret" not in str(caught.value)
