@@ -14,11 +14,14 @@ from mailkit import (
     DeliveryTimeout,
     Envelope,
     MessageError,
+    OutcomeUnknownError,
+    ProtocolError,
     Receipt,
+    RejectedError,
     UnsupportedFeatureError,
 )
 from mailkit.smtp.timeouts import Timeouts
-from mailkit.testing import Disconnect, SMTPServer, Stall
+from mailkit.testing import Disconnect, Garbage, SMTPServer, Stall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +119,53 @@ def test_a_fresh_connection_that_breaks_is_not_replaced(colour: Colour) -> None:
         server.script("MAIL", Disconnect())
         assert isinstance(post.attempt(letter(1)), ConnectError)
         assert len(server.connections) == 1
+
+
+def test_what_nobody_can_read_is_asked_for_once_more(colour: Colour) -> None:
+    """A reply that makes no sense costs a connection and nothing else, as it does in a stream of messages."""
+    with SMTPServer() as server, Post.to(server, colour) as post:
+        server.script("MAIL", Garbage())
+        receipt = post.send_raw(big(100_000))
+        assert (len(receipt.accepted), receipt.attempts) == (2, 1)
+        assert [message.connection for message in server.committed] == [2]
+        post.send(letter(2))
+        assert len(server.connections) == 2
+
+
+def test_what_nobody_can_read_twice_is_told(colour: Colour) -> None:
+    """The second connection is the last: whoever retries knows of one attempt, in which nothing was sent."""
+    with SMTPServer(without=["CHUNKING", "BINARYMIME"]) as server, Post.to(server, colour) as post:
+        server.script("DATA", Garbage(), times=2)
+        error = post.attempt(letter(1))
+        assert isinstance(error, ProtocolError)
+        assert (error.outcome, error.attempts, error.phase) == ("not_sent", 1, "data")
+        assert len(server.connections) == 2
+        assert server.committed == ()
+
+
+def test_what_nobody_can_read_behind_the_commit_point_is_in_doubt(colour: Colour) -> None:
+    """Nothing goes out once more where the server may have the message, or where it has decided about somebody."""
+    with SMTPServer(without=["CHUNKING", "BINARYMIME"]) as server, Post.to(server, colour) as post:
+        server.script("DOT", Garbage())
+        assert isinstance(post.attempt(letter(1)), OutcomeUnknownError)
+        assert len(server.connections) == 1
+        server.script("RCPT", "550 5.1.1 no", match=EVE).script("DATA", Garbage())
+        error = post.attempt(letter(2))
+        assert isinstance(error, RejectedError)
+        assert [result.status for result in error.recipients] == ["not_sent", "rejected"]
+        assert len(server.connections) == 2
+
+
+@given_time(first=0.1)
+def test_a_connection_that_cannot_be_had_once_more(colour: Colour, *, wait: float) -> None:
+    """Then the reason for that is the error."""
+    with SMTPServer() as server, Post.to(server, colour, timeouts=Timeouts(greeting=wait)) as post:
+        post.send(letter(1))
+        server.script("MAIL", Garbage()).script("greeting", Stall())
+        error = post.attempt(big(100_000, 2))
+        assert isinstance(error, DeliveryTimeout)
+        assert (error.outcome, error.phase) == ("not_sent", "greeting")
+        server.release()
 
 
 def test_an_attachment_that_changes_while_it_is_sent(tmp_path: Path, colour: Colour) -> None:
