@@ -7,24 +7,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+from tests.policies.fates import FATES, accepted_or_not, failure, message_id_of
 
 from mailkit.edge.base import run_sync
 from mailkit.envelope import Envelope
-from mailkit.errors import (
-    ConfigurationError,
-    ConnectError,
-    DeliveryError,
-    MailkitError,
-    MessageError,
-    OutcomeUnknownError,
-    RateLimitedError,
-    RejectedError,
-    TLSError,
-    TransientError,
-    UnsupportedFeatureError,
-)
+from mailkit.errors import ConnectError, MailkitError, OutcomeUnknownError, RateLimitedError, TLSError
 from mailkit.message import Message
-from mailkit.receipt import Outcome, Receipt, RecipientResult, error_for_recipients
+from mailkit.receipt import Outcome, Receipt
 from mailkit.transport import Capabilities, Channel, ServerInfo
 
 if TYPE_CHECKING:
@@ -40,17 +29,12 @@ __all__ = ["ANN", "BOB", "CAT", "Player", "collect", "letter", "mixed", "send", 
 ANN, BOB, CAT = "ann@example.com", "bob@example.org", "cat@example.net"
 
 WHOLE: dict[str, Any] = {
-    "refused": lambda: ConnectError("refused", phase="connect"),
+    **FATES,
     "slow down": lambda: RateLimitedError("slow down", retry_after=7.0),
     "bad certificate": lambda: TLSError("the certificate is for somebody else"),
     "bad password": lambda: ConnectError("no", cause="configuration", phase="auth"),
-    "busy": lambda: TransientError("busy"),
-    "no": lambda: RejectedError("no"),
     "lost": lambda: OutcomeUnknownError("lost", idempotent=True),
     "taken and lost": lambda: OutcomeUnknownError("lost after the commit point"),
-    "broken": lambda: MessageError("the file has gone"),
-    "cannot": lambda: UnsupportedFeatureError("cannot express tags", feature="tags"),
-    "not set up": lambda: ConfigurationError("not set up"),
 }
 """What may become of a message as a whole, besides ``"ok"``; the keys are the acts of a player."""
 
@@ -104,7 +88,7 @@ class Player:
     def play(self, message: Message | bytes, envelope: Envelope) -> Receipt:
         """Play the next act."""
         act = self.next_act()
-        message_id = (message.message_id or "") if isinstance(message, Message) else "raw"
+        message_id = message_id_of(message)
         paths = [path.addr_spec for path in envelope.rcpt_to]
         self.messages.append(message)
         self.asked.append(tuple(paths))
@@ -116,21 +100,12 @@ class Player:
             return self._mixed(act, message_id, paths)
         if act == "taken and lost":
             self.took += [(message_id, path) for path in paths]
-        error: MailkitError = WHOLE[act]()
-        if isinstance(error, DeliveryError):
-            error.transport, error.message_id = str(self), message_id
-            error.recipients = tuple(RecipientResult(path, status=error.outcome, phase=error.phase) for path in paths)
-        raise error
+        raise failure(WHOLE[act], self, message_id, paths)
 
     def _mixed(self, statuses: tuple[Status, ...], message_id: str, paths: list[str]) -> Receipt:
-        results = [
-            RecipientResult(path, status=statuses[place % len(statuses)], phase="rcpt")
-            for place, path in enumerate(paths)
-        ]
-        self.took += [(message_id, result.address) for result in results if result.status == "accepted"]
-        if any(result.status == "accepted" for result in results):
-            return Receipt(message_id=message_id, transport=str(self), recipients=results)
-        raise error_for_recipients(results, "nobody", transport=str(self), message_id=message_id)
+        receipt = accepted_or_not(statuses, self, message_id, paths)
+        self.took += [(message_id, result.address) for result in receipt.accepted]
+        return receipt
 
 
 class PlayerChannel(Channel):

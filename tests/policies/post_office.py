@@ -6,24 +6,21 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
+from tests.policies.fates import FATES, accepted_or_not, failure, message_id_of
 
 from mailkit.envelope import Envelope
 from mailkit.errors import (
     AuthenticationError,
-    ConfigurationError,
     ConnectError,
     DeliveryError,
     MailkitError,
     MessageError,
     OutcomeUnknownError,
     RateLimitedError,
-    RejectedError,
     TLSError,
-    TransientError,
-    UnsupportedFeatureError,
 )
 from mailkit.message import Message
-from mailkit.receipt import Outcome, Receipt, RecipientResult, error_for_recipients
+from mailkit.receipt import Outcome, Receipt, RecipientResult
 from mailkit.transport import Capabilities, Channel, ServerInfo
 
 if TYPE_CHECKING:
@@ -36,17 +33,12 @@ if TYPE_CHECKING:
 __all__ = ["FAILURES", "Act", "PostOffice", "token_of"]
 
 FAILURES: Final[Mapping[str, Callable[[], MailkitError]]] = {
-    "refused": lambda: ConnectError("refused", phase="connect"),
+    **FATES,
     "throttled": lambda: RateLimitedError("slow down", retry_after=2.0),
     "credentials": lambda: AuthenticationError("no such key"),
     "certificate": lambda: TLSError("the certificate is for somebody else"),
-    "busy": lambda: TransientError("busy"),
-    "no": lambda: RejectedError("no"),
     "lost before": lambda: OutcomeUnknownError("the answer was lost"),
     "lost after": lambda: OutcomeUnknownError("the answer was lost"),
-    "broken": lambda: MessageError("the file has gone"),
-    "cannot": lambda: UnsupportedFeatureError("cannot express tags", feature="tags"),
-    "not set up": lambda: ConfigurationError("not set up"),
 }
 """What may become of a message as a whole besides ``"ok"``. With ``"lost after"`` the office has taken it."""
 
@@ -124,33 +116,21 @@ class PostOffice:
             self.capabilities.check(message, envelope, transport=str(self))
         act = self.acts.popleft() if self.acts else "ok"
         paths = [path.addr_spec for path in envelope.rcpt_to]
-        message_id = (message.message_id or "") if isinstance(message, Message) else "raw"
+        message_id = message_id_of(message)
         if act == "ok":
             act = ("accepted",)
         if isinstance(act, tuple):
-            return self._mixed(act, message, message_id, paths)
+            statuses: Any = act
+            receipt = accepted_or_not(statuses, self, message_id, paths)
+            self.take(message, [result.address for result in receipt.accepted])
+            return receipt
         if act == "lost after":
             self.take(message, paths)
-        error: Any = FAILURES[act]()
+        error = failure(FAILURES[act], self, message_id, paths)
         if isinstance(error, DeliveryError):
-            error.transport, error.message_id = str(self), message_id
-            error.recipients = tuple(RecipientResult(path, status=error.outcome, phase=error.phase) for path in paths)
             has_key = isinstance(message, Message) and message.idempotency_key is not None
             error.idempotent = error.outcome == "unknown" and self.honours_keys and has_key
         raise error
-
-    def _mixed(
-        self, statuses: tuple[Any, ...], message: Message | bytes, message_id: str, paths: Sequence[str]
-    ) -> Receipt:
-        results = [
-            RecipientResult(path, status=statuses[place % len(statuses)], phase="rcpt")
-            for place, path in enumerate(paths)
-        ]
-        taken = [result.address for result in results if result.status == "accepted"]
-        if not taken:
-            raise error_for_recipients(results, "nobody", transport=str(self), message_id=message_id)
-        self.take(message, taken)
-        return Receipt(message_id=message_id, transport=str(self), recipients=results)
 
 
 class PostOfficeChannel(Channel):
