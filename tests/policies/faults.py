@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from h2.errors import ErrorCodes
 from tests.http2_server import GoAway, Reset
 from tests.http_server import Answer
@@ -19,14 +19,14 @@ from mailkit.testing import CloseAfter, Disconnect, Garbage, InjectAfter, RawRep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["BIG", "BOB", "EVE", "HTTP_ROWS", "SMTP_ROWS", "Fault", "Row"]
+__all__ = ["BIG", "BOB", "EVE", "HTTP_ROWS", "SMTP_ROWS", "SOON", "Fault", "Row"]
 
 BOB: Final = "bob@example.org"
 EVE: Final = "eve@example.net"
 BIG: Final[Mapping[str, Any]] = {"text": "0123456789abcdef\r\n" * 400_000}
 """More than all socket buffers between client and server hold."""
-_SOON: Final = 0.2
-"""Seconds: the timeout of whoever waits for a server that says nothing."""
+SOON: Final = 0.2
+"""Seconds: the timeout of whoever waits for a server that says nothing, where nothing else is going on."""
 _ANY: Final[Mapping[str, Any]] = {}
 _TAKEN: Final = ((", taken", True), (", not taken", False))
 
@@ -91,6 +91,21 @@ class Row:
     in_batch: bool = False
     group: str | None = None
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether nobody waits for a timeout in it."""
+        return not {"timeout", "timeouts"} & {*self.fault.client}
+
+    def waiting(self, seconds: float) -> Row:
+        """Return the same, with other timeouts than :data:`SOON`."""
+        client = dict(self.fault.client)
+        if (timeouts := client.get("timeouts")) is not None:
+            names = [name for name in ("command", "data_end") if getattr(timeouts, name) == SOON]
+            client["timeouts"] = evolve(timeouts, **dict.fromkeys(names, seconds))
+        if "timeout" in client:
+            client["timeout"] = 2 * seconds
+        return evolve(self, fault=evolve(self.fault, client=client))
+
 
 _PLAIN: Final[Mapping[str, Any]] = {"without": ("CHUNKING", "BINARYMIME")}
 _LOGIN: Final[Mapping[str, Any]] = {"users": {"ada": "secret"}, "mechanisms": ["PLAIN"]}
@@ -98,7 +113,7 @@ _STARTTLS: Final[Mapping[str, Any]] = {
     "server": {"tls": "starttls"},
     "client": {"tls": "starttls", "ca_file": "trusted"},
 }
-_IMPATIENT: Final[Mapping[str, Any]] = {"timeouts": Timeouts(command=_SOON, data_end=_SOON)}
+_IMPATIENT: Final[Mapping[str, Any]] = {"timeouts": Timeouts(command=SOON, data_end=SOON)}
 _ALL: Final[Mapping[str, Any]] = {"recipients": "all"}
 
 
@@ -164,7 +179,7 @@ def _smtp_rows_after() -> Iterable[Row]:
     yield _smtp(
         "after the last byte: no reply in time, taken",
         ("DOT", Stall()),
-        client={"timeouts": Timeouts(data_end=_SOON)},
+        client={"timeouts": Timeouts(data_end=SOON)},
         takes=True,
     )
     yield _smtp("after the last byte: 451", ("DOT", "451 4.3.0 later"))
@@ -215,7 +230,7 @@ def _http_rows() -> Iterable[Row]:
     for taken, takes in _TAKEN:
         yield _http(f"written, then closed{taken}", Answer(raw=b""), takes=takes)
         yield _http(f"written, then half a status line{taken}", Answer(raw=b"HTTP/1.1 2"), takes=takes)
-    yield _http("written, then no answer in time, taken", is_stalled=True, takes=True, client={"timeout": 2 * _SOON})
+    yield _http("written, then no answer in time, taken", is_stalled=True, takes=True, client={"timeout": 2 * SOON})
     yield _http("HTTP/2: REFUSED_STREAM", Reset(ErrorCodes.REFUSED_STREAM))
     yield _http("HTTP/2: GOAWAY below our stream", GoAway(covers=False))
     for taken, takes in _TAKEN:

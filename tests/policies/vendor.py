@@ -69,7 +69,7 @@ class _Vendor(HTTPServer):
             refused = () if fault is None else fault.refused_inside
             self._take(request, [address for body in bodies for address in _recipients(body) if address not in refused])
         if fault is not None and fault.is_stalled:
-            self.stalled.wait(10)
+            self.stalled.wait(30)
         if fault is not None and fault.refused_inside:
             return Answer(200, [_said(_recipients(body)[0] in fault.refused_inside) for body in bodies])
         if fault is not None and fault.answer is not None:

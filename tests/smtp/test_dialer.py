@@ -141,12 +141,11 @@ def test_an_address_that_does_not_answer_does_not_use_up_the_time(site: Site, *,
     import socket
 
     (second,) = site.serve(1)
-    with socket.create_server(("127.0.0.99", 0), backlog=0) as full:
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.99", 0), backlog=0))
         address = full.getsockname()
-        clients = []
         while True:
-            client = socket.socket()
-            clients.append(client)
+            client = opened.enter_context(socket.socket())
             client.settimeout(0.1)
             try:
                 client.connect(address)
@@ -159,8 +158,6 @@ def test_an_address_that_does_not_answer_does_not_use_up_the_time(site: Site, *,
         began = site.edge.now()
         site.send(timeouts=Timeouts(connect=wait))
         assert 0.4 * wait < site.edge.now() - began < 0.95 * wait
-        for client in clients:
-            client.close()
     assert len(second.messages) == 1
 
 
