@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from mailkit.errors import (
     TLSError,
     TransientError,
 )
-from mailkit.testing import SMTPServer
+from mailkit.testing import SMTPServer, Stall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -322,3 +323,85 @@ def test_demo_shows_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
     """The command calls the demo, of which test_demo.py tells more."""
     assert cli.main(["demo"]) == 0
     assert "and returned the receipt:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["smtp://ada:hunter2@mail.example.com"],
+        ["verify", "null://", "postmark://hunter2@default"],
+        ["verify", "null://", "hunter2"],
+        ["send", *ADDRESSES, "--text", "Hi", "--password", "hunter2"],
+        ["send", *ADDRESSES, "--text", "Hi", "--password=hunter2"],
+        ["send", *ADDRESSES, "--connections", "smtp://ada:hunter2@mail.example.com"],
+    ],
+)
+def test_what_is_wrong_with_the_words_shows_no_secret(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors end up in logs and in cron's mails."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    told = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert "error: " in told
+    assert "hunter2" not in told
+
+
+def test_an_unknown_option_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without what follows it."""
+    with pytest.raises(SystemExit):
+        cli.main(["send", *ADDRESSES, "--text", "Hi", "--passwrod=x"])
+    assert capsys.readouterr().err.endswith("unrecognized arguments: --passwrod\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")  # noqa: PTH110
+def test_output_that_cannot_be_written_is_told(server: SMTPServer) -> None:
+    """The message has gone out; the status says that its receipt has not."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "mailkit", "send", "--url", server.url, *ADDRESSES, "--text", "Hi"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 74
+    assert done.stderr.startswith("mailkit: input or output failed: ")
+    assert server.accepted_count == 1
+
+
+def test_streams_that_are_closed_keep_nothing_from_being_done(
+    server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some supervisors start their programs; but what is to be read has to be there."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    send = ["send", "--url", server.url, *ADDRESSES]
+    assert [cli.main([*send, *more]) for more in (["--text", "Hi"], ["--text", "-"], ["--message", "-"])] == [0, 65, 65]
+    assert server.accepted_count == 1
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def test_standard_input_is_no_text_in_whatever_locale(server: SMTPServer) -> None:
+    """Python lets every byte pass where none is set; a byte order mark is left out."""
+    command = [sys.executable, "-m", "mailkit", "send", "--url", server.url, *ADDRESSES, "--text", "-"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONIO"))
+    }
+    done = [
+        subprocess.run(command, input=text, capture_output=True, check=False, timeout=60, env=environment)
+        for text in (b"Gr\xfc\xdfe", b"\xef\xbb\xbfHi\n")
+    ]
+    assert [each.returncode for each in done] == [65, 0]
+    assert b"standard input is not utf-8 text" in done[0].stderr
+    assert server.messages[0].parse().get_content().splitlines() == ["Hi"]
+
+
+@pytest.mark.parametrize(("verb", "left"), [("EHLO", "not_sent"), ("DOT", "unknown")])
+def test_ctrl_c_tells_what_has_become_of_the_message(verb: Any, left: str, server: SMTPServer) -> None:
+    """Status 130, and for each recipient whether it may have arrived."""
+    server.script(verb, Stall())
+    command = [sys.executable, "-m", "mailkit", "send", "--url", server.url, *ADDRESSES, "--text", "Hi"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert server.wait_until(lambda server: server.held == 1, 60)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.startswith(f"mailkit: interrupted\nmailkit: bob@example.org: {left}")

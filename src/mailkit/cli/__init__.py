@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from mailkit.errors import DeliveryError
+    from mailkit.receipt import Receipt
+
 __all__ = ["main"]
 
 
@@ -29,15 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after the program's name; ``sys.argv`` where None.
     """
-    parsed = parse(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever has started this: what is done is to be done all the same
+            setattr(sys, name, io.open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, UP020 - for good
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than mail
     try:
-        status = _run(parsed)
+        status = _run(parse(arguments))
         sys.stdout.flush()
-    except BrokenPipeError:
-        # "mailkit demo | head" has read enough. What is buffered must not fail once more at the interpreter's end.
+    except OSError as error:  # those of a delivery are mailkit's own, and have been told
+        if not isinstance(error, BrokenPipeError):  # "mailkit demo | head" has read enough, and knows that
+            sys.stderr.write(f"mailkit: input or output failed: {error}\n")
+        # What is buffered must not fail once more at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INPUT_OUTPUT
     return status
@@ -57,12 +64,22 @@ def _run(parsed: argparse.Namespace) -> int:
             print(json.dumps(as_json(error)))
         sys.stderr.write(f"mailkit: {error}\n")
         return exit_status(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("mailkit: interrupted\n")
+    except KeyboardInterrupt as interruption:
+        sys.stderr.write(f"mailkit: interrupted{_left_by(interruption)}\n")
         return 128 + signal.SIGINT  # what a shell says of a program that a signal ended
     except Terminated as terminated:
         sys.stderr.write("mailkit: interrupted\n")
         return 128 + terminated.number
+
+
+def _left_by(interruption: BaseException) -> str:
+    """Return what an interruption says of the message that was being sent."""
+    delivery: Receipt | DeliveryError | None = getattr(interruption, "delivery", None)
+    if delivery is None:
+        return ""
+    from mailkit.cli.display import printable
+
+    return "".join(f"\nmailkit: {printable(str(each))}" for each in delivery.recipients)
 
 
 def _command(parsed: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ the library does not need.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from mailkit._version import __version__
 
@@ -35,15 +35,28 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         arguments: The words after the program's name; ``sys.argv`` where None.
     """
     reader = parser()
-    parsed = reader.parse_args(arguments)
+    parsed, unknown = reader.parse_known_args(arguments)
+    if unknown:  # only what they are called: what follows an option that is none may be a password
+        names = [word.partition("=")[0] if word.startswith("-") else "…" for word in unknown]
+        reader.error(f"unrecognized arguments: {' '.join(names)}")
     if parsed.command == "send" and (problem := _problem(parsed)) is not None:
         reader.error(problem)
     return parsed
 
 
+class _Reader(argparse.ArgumentParser):
+    """A reader whose errors repeat no secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end the program."""
+        from mailkit.cli.credentials import masked
+
+        super().error(masked(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
-    reader = argparse.ArgumentParser(prog="mailkit", description="Send e-mail, and know what happened to it.")
+    reader = _Reader(prog="mailkit", description="Send e-mail, and know what happened to it.")
     reader.add_argument("--version", action="version", version=f"mailkit {__version__}")
     commands = reader.add_subparsers(dest="command", required=True)
     _send(_command(commands, "send", "Send one message, or one to each row of a CSV file.", _SEND_EXAMPLE))
@@ -60,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],  # pyright: ignore[reportPrivateUsage]
+    commands: argparse._SubParsersAction[_Reader],  # pyright: ignore[reportPrivateUsage]
     name: str,
     summary: str,
     example: str,

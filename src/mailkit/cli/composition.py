@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import field, frozen
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mailkit.address import Address
 
-__all__ = ["Composition", "file_text", "standard_input"]
+__all__ = ["Composition", "file_text", "open_standard_input", "standard_input"]
 
 
 @frozen(kw_only=True)
@@ -154,13 +155,28 @@ def standard_input() -> str:
     """Return the text on standard input.
 
     Raises:
-        MessageError: It is in another encoding than the terminal's.
+        MessageError: It is closed, or in another encoding than the terminal's.
     """
+    stream = open_standard_input()
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="strict")  # without a locale Python lets everything pass
     try:
-        return sys.stdin.read()
+        return stream.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         msg = f"standard input is not {error.encoding} text: convert it, or attach the file with --attach"
         raise MessageError(msg) from None
+
+
+def open_standard_input() -> TextIO:
+    """Return standard input.
+
+    Raises:
+        MessageError: It is closed.
+    """
+    stream: TextIO | None = sys.stdin
+    if stream is None:
+        raise MessageError("standard input is closed: there is nothing to read")
+    return stream
 
 
 def _text(text: str | None, path: str | None) -> str | None:

@@ -15,7 +15,7 @@ from mailkit.post import ENVIRONMENT
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["chosen_url"]
+__all__ = ["chosen_url", "masked"]
 
 _USER_INFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+-]*)://([^/?#()\s@]*)@")
 _USER_NAMES: Final = ("smtp", "smtps", "lmtp", "mx")  # and the relays, "+smtp": elsewhere the user part is the key
@@ -42,6 +42,11 @@ def chosen_url(parsed: argparse.Namespace) -> str | None:
     if not url:
         raise ConfigurationError(f"--ask-password completes a URL: give one without its secret, or set {ENVIRONMENT}")
     return _completed(url)
+
+
+def masked(text: str) -> str:
+    """Return a text in which no URL shows who logs in with what: what is wrong with arguments ends up in logs."""
+    return _USER_INFO.sub(r"\1://…@", text)
 
 
 def _names_users(scheme: str) -> bool:

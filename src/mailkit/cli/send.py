@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailkit.cli.composition import Composition
+from mailkit.cli.composition import Composition, open_standard_input
 from mailkit.cli.credentials import chosen_url
 from mailkit.cli.display import printable
 from mailkit.cli.json_output import as_json
@@ -48,7 +48,7 @@ def _send_prepared(parsed: argparse.Namespace) -> int:
     if not parsed.to:
         raise MessageError("the prepared message goes to nobody: give --to for each recipient")
     envelope = Envelope(parsed.from_, parsed.to)
-    data = sys.stdin.buffer.read() if parsed.message == "-" else Path(parsed.message)
+    data = open_standard_input().buffer.read() if parsed.message == "-" else Path(parsed.message)
     with Mailer(_transport(parsed)) as mailer:
         receipt = mailer.send_raw(data, envelope)
     return _report(parsed, receipt)
