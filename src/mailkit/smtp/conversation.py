@@ -186,8 +186,9 @@ class Conversation:
 
     def _take(self, data: bytes) -> list[Answer]:
         answers = self.engine.feed(data)
-        if any(answer.ends_connection for answer in answers):
-            self.is_usable = False
+        for answer in answers:
+            if answer.verdict == "negative" and answer.ends_connection:
+                self.is_usable = False
         return answers
 
     def protect(self, secrets: Iterable[Secret]) -> None:

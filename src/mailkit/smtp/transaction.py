@@ -55,7 +55,8 @@ class Transaction:
     def record(self, answer: Answer) -> None:
         """Enter an answer to one of this transaction's commands."""
         what = answer.expected.what
-        self._closing = self._closing or answer.ends_connection
+        if answer.verdict == "negative" and answer.ends_connection:
+            self._closing = True
         if what is Awaited.RCPT:
             self._rcpt[answer.expected.index] = answer.reply
         elif what is Awaited.CONTENT:

@@ -96,11 +96,12 @@ def _converted(given: EmailMessage, provider: str | None) -> list[Message] | Pre
         return Prepared(octets_of(given.message()), _envelope(given))
     fields: dict[str, Any] = {"date": _now(), "subject": str(given.subject), **_addresses(given, headers)}
     fields |= _bodies(given, is_template="template" in more)
-    fields |= fields_of_header(
-        ForeignField(name, _text(value), is_encoded=True, parameters=None)
-        for name, value in headers.items()
-        if name.lower() not in {"from", "reply-to"}
-    )
+    if headers:
+        fields |= fields_of_header(
+            ForeignField(name, _text(value), is_encoded=True, parameters=None)
+            for name, value in headers.items()
+            if name.lower() not in {"from", "reply-to"}
+        )
     if "sender" in fields:
         fields["return_path"] = _author(given)  # Django's envelope is from_email's, whoever sends for him
     return personalized(given, Message(**fields | more))
@@ -135,10 +136,10 @@ def _addresses(given: EmailMessage, headers: Mapping[str, object]) -> dict[str, 
     own = {name.lower(): str(value) for name, value in headers.items() if name.lower() in {"from", "reply-to"}}
     fields: dict[str, Any] = {
         "from_": own.get("from", str(given.from_email)),
-        "to": [str(each) for each in given.to if each],
-        "cc": [str(each) for each in given.cc if each],
-        "bcc": [str(each) for each in given.bcc if each],
-        "reply_to": own.get("reply-to") or [str(each) for each in given.reply_to],
+        "to": tuple([str(each) for each in given.to if each]),
+        "cc": tuple([str(each) for each in given.cc if each]),
+        "bcc": tuple([str(each) for each in given.bcc if each]),
+        "reply_to": own.get("reply-to") or tuple([str(each) for each in given.reply_to]),
     }
     if "from" in own:
         fields["return_path"] = _author(given)
