@@ -19,12 +19,23 @@ from tests.properties.records import RecordingEdge
 from tests.smtp.letters import Post, transport_to
 from tests.smtp.streams import OFFERS, WITHOUT, Clock, each, note, send_many, statuses, stream, taken
 
-from mailkit import AsyncMailer, DeliveryTimeout, Mailer, Message, MessageError, RetryPolicy
+from mailkit import (
+    AsyncMailer,
+    ConnectError,
+    DeliveryTimeout,
+    Mailer,
+    Message,
+    MessageError,
+    Outcome,
+    OutcomeUnknownError,
+    RetryPolicy,
+)
 from mailkit.edge.base import run_sync
 from mailkit.policies.retry_channel import RetryChannel
 from mailkit.smtp import PoolLimits, Timeouts
+from mailkit.smtp.flight import Flight
 from mailkit.smtp.lane import Lane
-from mailkit.smtp.stream import BRISK, PATIENCE, ROUND, SLOW, deliver_stream
+from mailkit.smtp.stream import BRISK, PATIENCE, ROUND, SLOW, _break_off, deliver_stream
 from mailkit.testing import Disconnect, SMTPServer, Stall
 
 if TYPE_CHECKING:
@@ -32,7 +43,6 @@ if TYPE_CHECKING:
 
     from tests.colours import Colour
 
-    from mailkit import Outcome
     from mailkit.receipt import Progress
     from mailkit.testing import Phase
 
@@ -595,6 +605,31 @@ def test_async_mailers_keep_what_a_cancellation_carries(backend: Any) -> None:
     assert [outcome.message for outcome in outcomes] == given[: len(outcomes)]
     assert all(isinstance(outcomes[number].error, MessageError) for number in (4, 12))
     assert statuses(outcomes[9]) == {"r9@example.org": "unknown"}
+
+
+class Unreachable:
+    """A lane that another thread is at, and that cannot be closed."""
+
+    may_go_on = True
+
+    async def close(self) -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+
+def test_what_another_thread_may_go_on_with_is_in_doubt() -> None:
+    """Where a second interrupt keeps a lane from being closed, it carries the outcomes, and none says "not sent"."""
+    with SMTPServer() as server, Post.to(server) as post:
+        first, second = (post.channel._flight(note(number)) for number in range(2))
+        assert isinstance(first, Flight)
+        first.settle(ConnectError("it could not be reached"))
+        decided = Outcome(message=note(3), error=MessageError("it is none"))
+        lanes: Any = [Unreachable()]
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run_sync(_break_off(KeyboardInterrupt(), [first, second, decided], lanes, post.edge))
+        outcomes = caught.value.outcomes  # type: ignore[attr-defined]
+        assert [type(outcome.error) for outcome in outcomes] == [ConnectError, OutcomeUnknownError, MessageError]
+        assert statuses(outcomes[1]) == {"r1@example.org": "unknown"}
 
 
 _AFTERWARDS = {"deliver_stream", "_close", "close", "_let_go", "_interrupted", "__init__"}
