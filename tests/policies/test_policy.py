@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import time
+from copy import copy, deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +43,7 @@ from mailkit.policies import (
     SQLiteDeduplicationStore,
     SQLiteSuppressionList,
 )
-from mailkit.policies.policy import as_frequency, as_text
+from mailkit.policies.policy import Policy, as_frequency, as_text
 from mailkit.providers import Postmark
 from mailkit.smtp import SMTP
 from mailkit.transport import name_of
@@ -117,7 +119,41 @@ def test_what_a_policy_is_written_as_makes_the_same(policy: Transport) -> None:
     assert str(again) == written
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Suppress(NULL, FileSuppressionList("/x.txt")),
+        Suppress(NULL, SQLiteSuppressionList("/x.db")),
+        Deduplicate(NULL, store=SQLiteDeduplicationStore("/x.db", clock=time.monotonic)),
+        Route({"a.test": Failover(NULL, RoundRobin(NULL, breaker=None))}, default=Weighted({NULL: 2})),
+        Retry(RateLimit(Concurrency(CircuitBreaker(Redirect(NULL, "dev@b.test")), 2), messages=3)),
+    ],
+    ids=["file", "list", "store", "several", "one"],
+)
+def test_a_policy_goes_to_another_process_as_a_value(policy: Transport) -> None:
+    """Copied or pickled it is equal, with whatever it has open left behind."""
+    for again in (pickle.loads(pickle.dumps(policy)), deepcopy(policy), copy(policy)):
+        assert again == policy
+        assert hash(again) == hash(policy)
+        assert str(again) == str(policy)
+
+
+def test_policies_over_other_files_are_others() -> None:
+    """What is equal is the same kind of list or store over the same file, by the same clock."""
+    stores = [SQLiteDeduplicationStore("/x"), SQLiteDeduplicationStore("/y"), SQLiteSuppressionList("/x")]
+    others = [SQLiteDeduplicationStore("/x", clock=time.monotonic), FileSuppressionList("/x"), _OwnList("/x")]
+    assert len({*stores, *others, None}) == 7
+
+
+def test_a_policy_has_members() -> None:
+    """Who writes one says which, as there is nothing to write otherwise."""
+    with pytest.raises(NotImplementedError):
+        str(Policy())
+
+
 @given(rates)
+@example(1.7976931348623157e308)
+@example(5e-324)
 def test_a_rate_is_written_as_it_is_read(rate: float) -> None:
     """To the last bit."""
     assert frequency(as_frequency(rate)) == rate
@@ -261,6 +297,7 @@ NAN, INFINITE = float("nan"), float("inf")
         (partial(Failover, NULL), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
         (partial(RoundRobin, NULL), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
         (partial(Weighted, {NULL: 1}), {"breaker": [3, "on", True, CircuitBreaker(NULL)]}),
+        (partial(Route, by="tag"), {"routes": [{"": NULL}, {3: NULL}, {None: NULL}, {}, [NULL], None]}),
         (partial(Route, {"a.test": NULL}), {"by": [None, 3, "name", [], {}], "default": ["null://", NullTransport]}),
         (Retry, {"transport": [None, "null://", NullTransport]}),
         (partial(Retry, NULL), {"policy": [None, 3, RetryPolicy]}),

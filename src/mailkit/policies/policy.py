@@ -65,7 +65,7 @@ def as_number(value: object) -> str:
     """
     if not isinstance(value, int | float):
         return as_object(value)
-    return as_text(str(int(value)) if value % 1 == 0 and value < 1e16 else repr(value))
+    return str(int(value)) if value % 1 == 0 and value < 1e16 else repr(value).replace("+", "")  # a space in a query
 
 
 def as_frequency(rate: float) -> str:
