@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 import time
@@ -15,6 +16,7 @@ import tenacity
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.policies.letters import letter
 
 from mailkit import (
     Address,
@@ -22,6 +24,8 @@ from mailkit import (
     Concurrency,
     Deduplicate,
     Failover,
+    Hooks,
+    Mailer,
     RateLimit,
     Redirect,
     Retry,
@@ -31,7 +35,7 @@ from mailkit import (
     Suppress,
     Weighted,
 )
-from mailkit.errors import ConfigurationError, MailkitError, MessageError
+from mailkit.errors import ConfigurationError, ConnectError, MailkitError, MessageError
 from mailkit.local import ConsoleTransport, FileTransport, NullTransport
 from mailkit.policies import (
     Breaker,
@@ -46,6 +50,7 @@ from mailkit.policies import (
 from mailkit.policies.policy import Policy, as_frequency, as_text
 from mailkit.providers import Postmark
 from mailkit.smtp import SMTP
+from mailkit.testing import FakeTransport
 from mailkit.transport import name_of
 from mailkit.transport_url import frequency
 from mailkit.url import transport_from_url
@@ -53,6 +58,7 @@ from mailkit.url import transport_from_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mailkit.events import Event
     from mailkit.message import Message
     from mailkit.transport import Transport
 
@@ -348,6 +354,25 @@ def test_logs_name_nobody() -> None:
     assert str(policy).count("to=dev@example.com&allow=ada@example.org") == 2
     assert "SECRET" not in str(policy) + repr(policy)
     assert name_of(NULL) == "null://"
+
+
+def test_events_and_logs_have_those_names(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever happens, no address of a policy's parameters is logged."""
+    first, second = FakeTransport(), FakeTransport()
+    first.fail_next(ConnectError("refused"))
+    away = [Redirect(each, "dev@example.com", allow="ada@example.org") for each in (first, second)]
+    policy = Concurrency(RateLimit(Retry(Failover(*away, breaker=Breaker(failures=1))), messages=1000), 1)
+    events: list[Event] = []
+    caplog.set_level(logging.DEBUG)
+    with Mailer(policy, hooks=Hooks(on_event=events.append)) as mailer:
+        mailer.send(letter(1))
+        assert all(outcome.ok for outcome in mailer.send_many([letter(2), letter(3)]))
+    told = {type(event).__name__ for event in events}
+    assert {"BeforeSend", "AfterSend", "BeforeAttempt", "FailedOver", "BreakerChanged", "Redirected"} <= told
+    shown = caplog.text + " ".join(event.transport for event in events)
+    assert "redirect(fake://)" in shown
+    assert "dev@" not in shown
+    assert "ada@example.org" not in shown
 
 
 @example("to", "\ud800@x.test")
