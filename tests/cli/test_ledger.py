@@ -8,7 +8,8 @@ import pytest
 
 from mailkit.address import Address
 from mailkit.cli import ledger as module
-from mailkit.cli.ledger import Ledger, LedgerError
+from mailkit.cli.ledger import Ledger
+from mailkit.cli.ledger_file import LedgerError
 from mailkit.cli.recipients import InvalidRow, Recipient
 from mailkit.cli.sysexits import INPUT_OUTPUT, exit_status
 from mailkit.errors import ConfigurationError
@@ -41,7 +42,7 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _break_off(ledger: Ledger) -> None:
     """End the run as a kill does: nothing more is written."""
-    os.close(ledger._descriptor)
+    ledger._file.close()
 
 
 def _statuses(ledger: Ledger) -> dict[int, str | None]:

@@ -12,7 +12,7 @@ import pytest
 
 from mailkit import cli
 from mailkit.cli import mailing as module
-from mailkit.cli.ledger import Ledger
+from mailkit.cli.ledger_file import LedgerFile
 from mailkit.testing import Disconnect, SMTPServer
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run(
     server: SMTPServer, send: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was handed over before is accounted for; nobody is lost and nobody gets it twice."""
-    write, left = Ledger._write, [6]
+    write, left = LedgerFile.write, [6]
 
     def full(self: Any, *args: Any, **kwargs: Any) -> None:
         if not left[0]:
@@ -277,7 +277,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run(
         write(self, *args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "_write", full)
+        patched.setattr(LedgerFile, "write", full)
         status, report = send()
     assert (status, report["error"]["error"]) == (74, "LedgerError")
     status, report = send("--resume")

@@ -12,28 +12,26 @@ once a second. A lost one leaves its row in doubt, never free to be sent to agai
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from attrs import evolve, frozen
 
+from mailkit.cli.ledger_file import LedgerError, LedgerFile
 from mailkit.cli.recipients import InvalidRow
-from mailkit.errors import ConfigurationError, MailkitError
+from mailkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from mailkit.cli.recipients import Recipient
 
-__all__ = ["Case", "CaseStatus", "Ledger", "LedgerError"]
+__all__ = ["Case", "CaseStatus", "Ledger"]
 
 CaseStatus = Literal["begun", "accepted", "rejected", "deferred", "not_sent", "unknown"]
 """What is written of a row; all but ``begun`` are the statuses of a :class:`mailkit.RecipientResult`."""
@@ -45,12 +43,7 @@ SYNC_EVERY: Final = 1.0  # seconds between two syncs of outcomes
 
 _VERSION: Final = 1
 _STATUSES: Final = frozenset(get_args(CaseStatus))
-_APPENDING: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-
-class LedgerError(MailkitError):
-    """The ledger cannot be written: nothing more may be sent, because nobody would know of it."""
 
 
 @frozen(kw_only=True)
@@ -78,15 +71,14 @@ class Case:
 
 
 class Ledger:
-    """One file, locked while it is open: JSON, a line for each thing that happened.
+    """What is known of each row of a mailing, and written down as it happens.
 
     Args:
-        path: The file.
-        descriptor: It, opened for reading and appending.
+        file: Where it is written.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
+    def __init__(self, file: LedgerFile) -> None:
+        self.path = file.path
         self.identity: str = ""
         self.fingerprint: str = ""
         self.cases: dict[int, Case] = {}
@@ -95,9 +87,7 @@ class Ledger:
         self._reserved: range = range(0)  # what a machine that broke down may have begun without a trace
         self._block: range = range(0)
         self._is_surveyed = False
-        self._is_full = False
-        self._descriptor = descriptor
-        self._synced_at = time.monotonic()
+        self._file = file
 
     @classmethod
     def begin(cls, path: Path, fingerprint: str) -> Ledger:
@@ -106,18 +96,9 @@ class Ledger:
         Raises:
             ConfigurationError: There is one of that name, or it cannot be made.
         """
-        try:
-            descriptor = os.open(path, _APPENDING | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise ConfigurationError(
-                f"{path} is there already: take that run up again with --resume, or name another file with --ledger"
-            ) from None
-        except OSError as error:
-            raise ConfigurationError(f"cannot make the ledger {path}: {error.strerror}; name another") from None
-        ledger = cls(path, descriptor)
-        ledger._lock()
+        ledger = cls(LedgerFile.new(path))
         ledger._write_header(fingerprint)
-        _sync_folder(path)
+        ledger._file.sync_name()
         return ledger
 
     @classmethod
@@ -127,22 +108,15 @@ class Ledger:
         Raises:
             ConfigurationError: There is none, somebody else uses it now, or it is no ledger.
         """
+        ledger = cls(LedgerFile.open(path))
         try:
-            descriptor = os.open(path, _APPENDING)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot open the ledger {path}: {error.strerror}; name it with --ledger, or begin without --resume"
-            ) from None
-        ledger = cls(path, descriptor)
-        try:
-            ledger._lock()
             ledger._load()
             if not ledger.identity:  # the run ended before it began
                 ledger._write_header(fingerprint)
             else:
-                ledger._write({"session": _now(), "boot": _boot()}, sync=True)
+                ledger._file.write({"session": _now(), "boot": _boot()}, sync=True)
         except BaseException:
-            os.close(descriptor)
+            ledger._file.close()
             raise
         return ledger
 
@@ -199,12 +173,12 @@ class Ledger:
         line = recipient.line
         if line not in self._block:
             self._block = range(line, line + RESERVED)
-            self._write({"reserved": [self._block.start, self._block.stop]}, sync=True)
+            self._file.write({"reserved": [self._block.start, self._block.stop]}, sync=True)
         self._begun(recipient)
 
     def _begun(self, recipient: Recipient) -> None:
         line, address = recipient.line, recipient.address.addr_spec
-        self._write({"line": line, "key": recipient.key, "to": address, "status": "begun"})
+        self._file.write({"line": line, "key": recipient.key, "to": address, "status": "begun"})
         self.cases[line] = Case(line=line, key=recipient.key, address=address, status="begun")
 
     def note(self, recipient: Recipient, status: CaseStatus, text: str = "", **details: object) -> None:
@@ -214,19 +188,19 @@ class Ledger:
             LedgerError: It cannot be written.
         """
         said = {name: value for name, value in (("text", text), *details.items()) if value}
-        self._write({"line": recipient.line, "status": status, "at": _now(), **said})
+        self._file.write({"line": recipient.line, "status": status, "at": _now(), **said})
         self._settle(recipient.line, status, text)
-        if time.monotonic() - self._synced_at >= SYNC_EVERY:
-            self._sync()
+        if time.monotonic() - self._file.synced_at >= SYNC_EVERY:
+            self._file.sync()
 
     def close(self) -> None:
         """Say that the run has ended by itself, and close the file."""
         try:
             # Where the rows were not surveyed, what was reserved is still to be looked at; a full disk is known of.
-            if self._is_surveyed and not self._is_full:
-                self._write({"closed": _now()}, sync=True)
+            if self._is_surveyed and not self._file.is_full:
+                self._file.write({"closed": _now()}, sync=True)
         finally:
-            os.close(self._descriptor)
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -253,36 +227,12 @@ class Ledger:
     def _write_header(self, fingerprint: str) -> None:
         self.identity, self.fingerprint = uuid.uuid4().hex, fingerprint
         header = {"ledger": _VERSION, "id": self.identity, "message": fingerprint, "begun": _now(), "boot": _boot()}
-        self._write(header, sync=True)
-
-    def _write(self, entry: Mapping[str, object], *, sync: bool = False) -> None:
-        data = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError as error:
-            raise self._not_written(error) from None
-        if sync:
-            self._sync()
-
-    def _sync(self) -> None:
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise self._not_written(error) from None
-        self._synced_at = time.monotonic()
-
-    def _not_written(self, error: OSError) -> LedgerError:
-        self._is_full = True
-        return LedgerError(
-            f"cannot write the ledger {self.path}: {error.strerror}; nothing more is sent. Make room, then go on with "
-            "--resume"
-        )
+        self._file.write(header, sync=True)
 
     def _load(self) -> None:
         boot, reserved_in = None, None
         reserved, end = range(0), 0
-        for number, (position, entry) in enumerate(self._entries(), 1):
+        for number, (position, entry) in enumerate(self._file.entries(), 1):
             end = position
             try:
                 if "boot" in entry:
@@ -295,32 +245,12 @@ class Ledger:
                 elif self.identity:
                     self._read_case(entry)
                 else:
-                    raise self._no_ledger(number)
+                    raise self._file.damaged(number)
             except (KeyError, TypeError, ValueError) as error:
-                raise self._no_ledger(number) from error
+                raise self._file.damaged(number) from error
         if reserved_in is None or reserved_in != _boot():
             self._reserved = reserved
-        os.ftruncate(self._descriptor, end)  # the line in which the run ended, if it did
-
-    def _entries(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield each line and where it ends; not the last one where it is cut off, and no trail of a crashed disk."""
-        position, broken = 0, 0
-        with open(os.dup(self._descriptor), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            file.seek(0)
-            for number, line in enumerate(file, 1):
-                entry: object = None
-                if line.endswith(b"\n"):
-                    with suppress(ValueError):
-                        entry = json.loads(line)
-                if not isinstance(entry, dict):
-                    broken = broken or number
-                    continue
-                if broken:
-                    raise self._no_ledger(broken)
-                position += len(line)
-                yield position, cast("dict[str, Any]", entry)
-        if broken and not position:
-            raise self._no_ledger(broken)
+        self._file.cut(end)
 
     def _read_header(self, entry: Mapping[str, Any]) -> None:
         if "ledger" in entry:
@@ -341,36 +271,6 @@ class Ledger:
 
     def _no_ledger(self, number: int) -> ConfigurationError:
         return ConfigurationError(f"{self.path} is no ledger, or damaged, in line {number}: name the right one")
-
-    def _lock(self) -> None:
-        if not _locked(self._descriptor):
-            raise ConfigurationError(f"{self.path} is in use by another run: wait for its end")
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock a file until it is closed, by whatever ends the process."""
-    try:
-        if sys.platform == "win32":  # pragma: no cover - measured elsewhere
-            import msvcrt
-
-            os.lseek(descriptor, 1 << 40, os.SEEK_SET)  # far behind the end: a lock there keeps nobody from reading
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _sync_folder(path: Path) -> None:
-    with suppress(OSError):  # not every system has folders that can be opened
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _boot() -> str | None:
