@@ -4,6 +4,7 @@ import errno
 import itertools
 import socket
 import threading
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from tests.colours import make_edge, run_in
 from tests.edge.test_resolve import name_server
 from tests.patience import patiently
+from tests.ports import held
 
 from mailkit.edge import connect as connecting
 from mailkit.errors import ConfigurationError, ConnectError, DeliveryTimeout
@@ -41,21 +43,22 @@ def hello(conn: socket.socket) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port of 127.0.0.2 that lets connections hang: its queue is full."""
-    listener = socket.create_server(("127.0.0.2", 0), backlog=0)
-    address = listener.getsockname()
-    clients: list[socket.socket] = []
-    while True:
-        client = socket.socket()
-        client.settimeout(0.1)
-        clients.append(client)
-        try:
-            client.connect(address)
-        except TimeoutError:
-            break
-    yield address[1]
-    for client in (*clients, listener):
-        client.close()
+    """A port of 127.0.0.2 that lets connections hang: its queue is full; at 127.0.0.1 it is the test's own."""
+    with ExitStack() as opened:
+        while True:
+            listener = opened.enter_context(socket.create_server(("127.0.0.2", 0), backlog=0))
+            address = listener.getsockname()
+            with suppress(OSError):
+                opened.enter_context(held(address[1], "127.0.0.1"))
+                break
+        while True:
+            client = opened.enter_context(socket.socket())
+            client.settimeout(0.1)
+            try:
+                client.connect(address)
+            except TimeoutError:
+                break
+        yield address[1]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.colours import make_edge, run_in
 from tests.mx.name_server import NameServer
 from tests.mx.policy_server import PolicyServer
+from tests.ports import held
 
 from mailkit import DeliveryError, Envelope, MailkitError, Message, Receipt
 from mailkit.errors import ConfigurationError
@@ -55,6 +56,9 @@ def tlsa(certificate: bytes, *, usage: int = 3, selector: int = 1, matching: int
     return f"{usage} {selector} {matching} {digest.hex()}"
 
 
+_ADDRESSES: Final = {f"127.0.0.{number}" for number in range(2, 10)}
+
+
 class World:
     """A name server, mail exchangers on 127.0.0.2, 127.0.0.3 … that share a port, and a channel to them."""
 
@@ -87,8 +91,11 @@ class World:
             server = SMTPServer(port=self.port, **options)
             try:
                 server.start()
+                if not self.servers:  # the others are to have the same port
+                    self._exit.enter_context(held(server.port, *_ADDRESSES - {server.host}))
                 break
-            except ConfigurationError:
+            except (ConfigurationError, OSError):
+                server.close()
                 if self.servers:
                     raise
                 self.port = 0
