@@ -39,6 +39,9 @@ STEPS = pytest.mark.parametrize(
 )
 
 pytestmark = [
+    pytest.mark.skipif(
+        sys.version_info[:2] != (3, 11), reason="the trace function knows behind which bytecodes Python 3.11 looks"
+    ),
     # A connection that is lost between two hands is closed with the last reference to it.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     # Of a function that makes a coroutine for its caller, the trace function does not know that no signal comes then.
