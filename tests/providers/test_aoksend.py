@@ -129,7 +129,7 @@ class TestAokSend(ProviderContract):
     def test_the_key_is_only_in_the_authorized_request(self) -> None:
         """A request for nobody carries no key, and one with options may have nothing else."""
         message = self.make_message()
-        transport = AokSend()
+        transport = AokSend(host="127.0.0.1")
         request = transport.build_request(message, Envelope.from_message(message))
         assert transport.authorize(request, None, datetime.now(UTC)) is request
         assert b"app_key" not in (request.body or b"")

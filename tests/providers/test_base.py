@@ -191,15 +191,22 @@ def test_a_provider_may_bring_its_own_credentials() -> None:
     assert transport.authorize(bare, None, now) is bare
 
 
+def test_a_key_that_is_missing() -> None:
+    """A provider without a key is refused when it is made, unless it is reached over a host that may add one."""
+    with pytest.raises(ConfigurationError, match="wants a key and has none"):
+        Postmark(None)
+    assert Postmark(None, host="gateway.example.com").key is None
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_token_may_come_from_a_function(is_async: bool) -> None:
     """It is asked for every request; one that is no token is refused."""
-    tokens = ["first", "second", "br\noken"]
+    tokens = ["first", "second", "br\noken", None]
 
-    def plain() -> str:
+    def plain() -> Any:
         return tokens.pop(0)
 
-    async def later() -> str:
+    async def later() -> Any:
         return tokens.pop(0)
 
     with HTTPServer(lambda _request: Answer(200, {"id": 1})) as server:
@@ -207,7 +214,9 @@ def test_a_token_may_come_from_a_function(is_async: bool) -> None:
         with Mailer(transport) as mailer:
             mailer.send(_MESSAGE)
             mailer.send(_MESSAGE)
-            with pytest.raises(ConfigurationError):
+            with pytest.raises(ConfigurationError, match="line end"):
+                mailer.send(_MESSAGE)
+            with pytest.raises(ConfigurationError, match="returned None"):
                 mailer.send(_MESSAGE)
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer first", "Bearer second"]
 

@@ -194,6 +194,6 @@ class TestBrevo(ProviderContract):
     def test_a_request_without_a_key_has_none(self) -> None:
         """What has no key is sent without one."""
         message = self.make_message()
-        transport = Brevo()
+        transport = Brevo(host="127.0.0.1")
         request = transport.build_request(message, Envelope.from_message(message))
         assert transport.authorize(request, None, message.date) is request  # type: ignore[arg-type]

@@ -154,5 +154,5 @@ class TestLettermint(ProviderContract):
     def test_without_a_token_there_are_no_credentials(self) -> None:
         """A request for nobody carries no token."""
         message = self.make_message()
-        request = Lettermint().build_request(message, Envelope.from_message(message))
-        assert Lettermint().authorize(request, None, datetime.now(UTC)) is request
+        request = Lettermint(host="127.0.0.1").build_request(message, Envelope.from_message(message))
+        assert Lettermint(host="127.0.0.1").authorize(request, None, datetime.now(UTC)) is request

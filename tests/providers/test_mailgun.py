@@ -220,7 +220,7 @@ class TestMailgun(OneContentContract):
     def test_without_a_key_there_are_no_credentials(self) -> None:
         """A request for nobody carries no Authorization."""
         message = self.make_message()
-        transport = Mailgun(domain="mg.example.com")
+        transport = Mailgun(domain="mg.example.com", host="127.0.0.1")
         request = transport.build_request(message, Envelope.from_message(message))
         assert transport.authorize(request, None, datetime.now(UTC)) is request
 

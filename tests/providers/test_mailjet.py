@@ -89,8 +89,8 @@ class TestMailjet(PairContract):
 
     def test_without_a_key_nothing_is_added(self) -> None:
         """A transport without a key makes requests without credentials: a proxy may add them."""
-        request = Mailjet().request("/v3/REST/sender", None, method="GET")
-        assert Mailjet().authorize(request, None, datetime.now(UTC)) is request
+        request = Mailjet(host="127.0.0.1").request("/v3/REST/sender", None, method="GET")
+        assert Mailjet(host="127.0.0.1").authorize(request, None, datetime.now(UTC)) is request
 
     def test_the_ids(self) -> None:
         """The receipt has each recipient's id, to the last digit."""

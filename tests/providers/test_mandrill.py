@@ -191,8 +191,8 @@ class TestMandrill(OneContentContract):
     def test_the_key_is_only_in_the_authorized_request(self) -> None:
         """A request for nobody carries no key."""
         message = self.make_message()
-        request = Mandrill().build_request(message, Envelope.from_message(message))
-        assert Mandrill().authorize(request, None, datetime.now(UTC)) is request
+        request = Mandrill(host="127.0.0.1").build_request(message, Envelope.from_message(message))
+        assert Mandrill(host="127.0.0.1").authorize(request, None, datetime.now(UTC)) is request
         assert "key" not in json.loads(request.body or b"")
 
     def test_a_request_for_several_messages(self) -> None:

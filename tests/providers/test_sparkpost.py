@@ -212,8 +212,8 @@ class TestSparkPost(OneContentContract):
     def test_without_a_key_there_are_no_credentials(self) -> None:
         """A request for nobody carries no Authorization."""
         message = self.make_message()
-        request = SparkPost().build_request(message, Envelope.from_message(message))
-        assert SparkPost().authorize(request, None, datetime.now(UTC)) is request
+        request = SparkPost(host="127.0.0.1").build_request(message, Envelope.from_message(message))
+        assert SparkPost(host="127.0.0.1").authorize(request, None, datetime.now(UTC)) is request
 
     def test_a_transmission_for_several_messages(self) -> None:
         """Each recipient has what is its own message's, sees nobody else, and inherits nothing."""

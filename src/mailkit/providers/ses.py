@@ -118,6 +118,7 @@ class SES(_SESCan, ApiTransport):
         "session_token": Secret,
         "profile": str,
     }
+    needs_key: ClassVar[bool] = False
     takes_secret: ClassVar[bool] = True
     max_recipients: ClassVar[int | None] = 50
     batch_size: ClassVar[int] = 50

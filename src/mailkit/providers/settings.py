@@ -101,6 +101,8 @@ class ApiSettings:
     """The URL of each region's API without a path; ``""`` is the region of a provider that has only one."""
     parameters: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
     """Fields of its own that a URL may set, with what reads each."""
+    needs_key: ClassVar[bool] = True
+    """Whether the provider's own host answers to nobody without a key; a host of the user's may add one."""
     takes_secret: ClassVar[bool | None] = False
     """Whether it wants `secret`, too; None where that is a choice."""
     has_sandbox: ClassVar[bool] = False
@@ -124,6 +126,11 @@ class ApiSettings:
             cls.name = cls.__name__.lower()
 
     def __attrs_post_init__(self) -> None:
+        if self.key is None and self.host is None and self.needs_key:
+            raise ConfigurationError(
+                f"{self.name} wants a key and has none: look whether the variable that holds it is set. Where a proxy "
+                "of yours adds it, give that as host="
+            )
         if self.needs_host and self.host is None:
             raise ConfigurationError(f"{self.name} has no host of its own: give host=, or one in the URL")
         if self.sandbox and not self.has_sandbox:
@@ -198,10 +205,17 @@ class ApiSettings:
         return named + (f"?{'&'.join(shown)}" if shown else "")
 
     async def fresh_key(self, edge: Edge) -> Secret | None:
-        """Return the key; where it is a function, what that returns now."""
+        """Return the key; where it is a function, what that returns now.
+
+        Raises:
+            ConfigurationError: That is no key.
+        """
         source = self.key
         if not callable(source):
             return source
         # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
         (token,) = await edge.in_thread(lambda: (source(),))
-        return checked_secret(await token if isawaitable(token) else token)
+        token = await token if isawaitable(token) else token
+        if token is None:
+            raise ConfigurationError(f"the function that gives {self.name}'s key returned None: let it return a token")
+        return checked_secret(token)
