@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,3 +70,12 @@ def refusing_port() -> Iterator[int]:
 def _no_url_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own MAILKIT_URL out of the tests."""
     monkeypatch.delenv("MAILKIT_URL", raising=False)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Run a test without coverage's tracer: one that computes for seconds, and runs no line that no other test does."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)

@@ -233,6 +233,7 @@ def seconds(raw: bytes) -> float:
 @pytest.mark.parametrize(
     "repeated", [b"=?", b'\\"', b"(", b"<", b"a@b.example,", b";", b"*0=", b" ", b"=?utf-8?q?x?= ", b"\r\n "]
 )
+@pytest.mark.usefixtures("untraced")
 def test_four_times_the_input_takes_about_four_times_the_time(pattern: bytes, size: int, repeated: bytes) -> None:
     """No header or body is read in more than linear time: quadratic would be sixteen times as long, not ten."""
 

@@ -272,6 +272,7 @@ def seconds(make: Callable[[int], Message], size: int) -> float:
         (lambda n: Message(headers=[("X-A", "é" * 50 + str(i)) for i in range(n)]), 2_000),
     ],
 )
+@pytest.mark.usefixtures("untraced")
 def test_four_times_the_input_takes_about_four_times_the_time(make: Callable[[int], Message], size: int) -> None:
     """Whatever is repeated, the writer is linear: quadratic time would be sixteen times as long, not ten."""
     assert min(seconds(make, 4 * size) / seconds(make, size) for _ in range(3)) <= 10

@@ -64,6 +64,7 @@ def test_a_breaker_leaves_the_provider_alone(small: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 def test_the_page_and_the_plot_are_what_is_simulated() -> None:
     """Run ``python docs/outage_simulation.py`` when they are not."""
     results = {name: SIMULATION.simulate(wrapped) for name, wrapped in SIMULATION.VARIANTS.items()}
