@@ -10,6 +10,7 @@ from tests.smtp.letters import BOB, EVE, Post, big, letter
 
 from mailkit import (
     Attachment,
+    AuthenticationError,
     ConnectError,
     DeliveryTimeout,
     Envelope,
@@ -119,6 +120,18 @@ def test_a_fresh_connection_that_breaks_is_not_replaced(colour: Colour) -> None:
         server.script("MAIL", Disconnect())
         assert isinstance(post.attempt(letter(1)), ConnectError)
         assert len(server.connections) == 1
+
+
+def test_a_server_that_wants_a_login_says_nothing_of_the_message(colour: Colour) -> None:
+    """A 530 to MAIL is an error of the login, so a failover goes on; the connection is none the worse for it."""
+    with SMTPServer() as server, Post.to(server, colour) as post:
+        server.script("MAIL", "530 5.7.0 Authentication required")
+        error = post.attempt(letter(1))
+        assert isinstance(error, AuthenticationError)
+        assert (error.outcome, error.cause, error.phase) == ("not_sent", "configuration", "mail")
+        assert [result.status for result in error.recipients] == ["not_sent", "not_sent"]
+        post.send(letter(2))
+        assert (len(server.connections), len(server.messages)) == (1, 1)
 
 
 def test_what_nobody_can_read_is_asked_for_once_more(colour: Colour) -> None:

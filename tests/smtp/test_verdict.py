@@ -37,9 +37,11 @@ def judged(*results: RecipientResult, error: DeliveryError | None = None, reply:
 
 
 def test_who_has_not_logged_in_is_told_to() -> None:
-    """A 530 is no word on the message: the error says what is missing, and another 5xx says nothing of a login."""
-    assert "give a username and a password" in str(judged(result("rejected", 530, "5.7.0")))
-    assert "username" not in str(judged(result("rejected", 550, "5.7.0")))
+    """A 530 to MAIL is no word on the message but on the session, so another server may take it."""
+    error = judged(result("not_sent", 530, "5.7.0", phase="mail"))
+    assert isinstance(error, AuthenticationError)
+    assert (error.outcome, error.cause, error.reply and error.reply.code) == ("not_sent", "configuration", 530)
+    assert "give a username and a password" in str(error)
 
 
 def test_one_accepted_recipient_makes_a_receipt() -> None:

@@ -19,6 +19,9 @@ __all__ = ["Transaction"]
 NOT_HERE: Final = frozenset({None, SERVICE_CLOSING, TOO_MANY})
 """The codes with which a recipient is ``"not_sent"`` only because this connection has come to its end."""
 
+NOT_LOGGED_IN: Final = 530
+"""RFC 4954 §6 and RFC 3207 §4: to MAIL it is a word on the session, which lacks a login, or TLS before that."""
+
 _TOO_MANY_RECIPIENTS = frozenset({TOO_MANY, 552})  # RFC 5321 §4.5.3.1.10 says 452, and that old servers say 552
 _TOO_MANY_RECIPIENTS_ENHANCED = frozenset({None, TOO_MANY_ENHANCED, "5.5.3"})  # RFC 3463 §3.6; 5.2.2 is a full mailbox
 
@@ -171,10 +174,11 @@ def _status(what: Awaited, reply: Reply, *, committed: bool) -> Status:
     # RFC 3463 §2: where the enhanced code contradicts the reply code, the reply code decides.
     if what is Awaited.CONTENT and reply.is_positive:
         return "accepted"
-    # Neither "I am closing" nor "no content now" is about the message; nothing of it was taken, unless the server had
-    # all of it and says so of the message itself.
+    # Neither "I am closing" nor "log in" nor "no content now" is about the message; nothing of it was taken, unless the
+    # server had all of it and says so of the message itself.
     closing = ends_connection(what, reply) and not (what is Awaited.CONTENT and committed)
-    if closing or (what is Awaited.DATA and reply.is_transient):
+    no_session = what is Awaited.MAIL and reply.code == NOT_LOGGED_IN
+    if closing or no_session or (what is Awaited.DATA and reply.is_transient):
         return "not_sent"
     return "deferred" if reply.is_transient else "rejected"
 

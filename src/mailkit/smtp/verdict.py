@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from mailkit.errors import DeliveryError, OutcomeUnknownError, RateLimitedError, RejectedError, TransientError
+from mailkit.errors import (
+    AuthenticationError,
+    DeliveryError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
 from mailkit.receipt import Receipt, told
 from mailkit.reply import Reply
+from mailkit.smtp.transaction import NOT_LOGGED_IN
 
 if TYPE_CHECKING:
     from mailkit.receipt import RecipientResult
     from mailkit.smtp.delivery import Delivered
 
 __all__ = ["verdict"]
-
-# RFC 4954 §6 and RFC 3207 §4: what is missing is a login, or TLS before it.
-_NOT_LOGGED_IN: Final = 530
-_LOG_IN: Final = ". It wants a login: give a username and a password, and do not switch TLS off"
 
 # Informational only: what servers call the message after its 250. Postfix · Exim · OpenSMTPD and Sendmail · Amazon SES
 _QUEUE_ID = re.compile(r"queued as (\S+)|\bid=(\S+)|(\S+) [Mm]essage accepted for delivery|^Ok (\S+)$")
@@ -53,16 +57,20 @@ def _error(delivered: Delivered, transport: str) -> DeliveryError:
     decided = next((result for result in results if result.code is not None), None)
     reply = None if decided is None else _reply(decided)
     if "rejected" in statuses:
-        advice = _LOG_IN if reply is not None and reply.code == _NOT_LOGGED_IN else ""
-        return RejectedError(f"{transport} rejected the message for good: {what}{advice}", reply=reply)
+        return RejectedError(f"{transport} rejected the message for good: {what}", reply=reply)
     if "deferred" in statuses:
         return _deferred(results, f"{transport} deferred the message: {what}; try again later", reply)
-    if decided is not None:
-        return TransientError(
-            f"{transport} did not take the message now: {what}; try again later", outcome="not_sent", reply=reply
-        )
+    return _not_sent(f"{transport} did not take the message", what, reply, cause)
+
+
+def _not_sent(missed: str, what: str, reply: Reply | None, cause: DeliveryError | None) -> DeliveryError:
+    if reply is not None and reply.code == NOT_LOGGED_IN:
+        message = f"{missed} without a login: {what}; give a username and a password, and do not switch TLS off"
+        return AuthenticationError(message, reply=reply)
+    if reply is not None:
+        return TransientError(f"{missed} now: {what}; try again later", outcome="not_sent", reply=reply)
     if cause is None:
-        return TransientError(f"{transport} did not take the message: {what}; try again later", outcome="not_sent")
+        return TransientError(f"{missed}: {what}; try again later", outcome="not_sent")
     # One lost connection may have carried several messages, and each gets an error of its own.
     return type(cause)(
         str(cause),
