@@ -135,7 +135,7 @@ def test_a_server_that_wants_a_login_says_nothing_of_the_message(colour: Colour)
 
 
 def test_what_nobody_can_read_is_asked_for_once_more(colour: Colour) -> None:
-    """A reply that makes no sense costs a connection and nothing else, as it does in a stream of messages."""
+    """A reply that cannot be parsed costs a connection and nothing else, as it does in a stream of messages."""
     with SMTPServer() as server, Post.to(server, colour) as post:
         server.script("MAIL", Garbage())
         receipt = post.send_raw(big(100_000))
@@ -143,6 +143,15 @@ def test_what_nobody_can_read_is_asked_for_once_more(colour: Colour) -> None:
         assert [message.connection for message in server.committed] == [2]
         post.send(letter(2))
         assert len(server.connections) == 2
+
+
+def test_a_clear_answer_to_something_else_is_told_at_once(colour: Colour) -> None:
+    """Who says 250 to DATA can be read, and is not asked again by the channel."""
+    with SMTPServer(without=["CHUNKING", "BINARYMIME"]) as server, Post.to(server, colour) as post:
+        server.script("DATA", "250 fine")
+        error = post.attempt(letter(1))
+        assert isinstance(error, ProtocolError)
+        assert (error.outcome, len(server.connections), server.committed) == ("not_sent", 1, ())
 
 
 def test_what_nobody_can_read_twice_is_told(colour: Colour) -> None:

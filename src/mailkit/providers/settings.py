@@ -215,7 +215,7 @@ class ApiSettings:
             return source
         # It may ask an authorization server. A tuple, because trio lets no coroutine out of a thread.
         (token,) = await edge.in_thread(lambda: (source(),))
-        token = await token if isawaitable(token) else token
-        if token is None:
+        key = checked_secret(await token if isawaitable(token) else token)
+        if key is None:
             raise ConfigurationError(f"the function that gives {self.name}'s key returned None: let it return a token")
-        return checked_secret(token)
+        return key

@@ -68,8 +68,8 @@ class Delivered:
 
     @property
     def is_garbled(self) -> bool:
-        """Whether the server has said something that makes no sense, which ended the connection."""
-        return isinstance(self.error, ProtocolError)
+        """Whether the server has said what cannot be parsed, which ended the connection."""
+        return isinstance(self.error, ProtocolError) and self.error.reply is None
 
 
 def envelope_lines(
