@@ -71,8 +71,6 @@ def ends_connection(what: Awaited, reply: Reply) -> bool:
 
     It says 421; or that there are too many recipients before there is one, which is how OpenSMTPD counts messages.
     """
-    if reply.code < 400:
-        return False
     too_many = reply.code == TOO_MANY and reply.enhanced_code == TOO_MANY_ENHANCED
     return reply.code == SERVICE_CLOSING or (what is Awaited.MAIL and too_many)
 
