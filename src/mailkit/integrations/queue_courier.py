@@ -194,9 +194,8 @@ class Courier:
         if any(each.status in {"accepted", "unknown"} for each in results):
             self._note(job, {"ended": "failed", **rest.progress()})
         else:
-            self._forget(
-                job, commit
-            )  # whoever puts the job back into the queue, when a password was corrected, say, may
+            # Whoever puts the job back into the queue, when a password was corrected, say, may.
+            self._forget(job, commit)
         if isinstance(ended, DeliveryError) and not job.settled and not job.doubtful:
             ended.attempts = job.attempt
             raise ended
