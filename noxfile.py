@@ -36,7 +36,7 @@ NEWEST = [version for version in PYTHONS if version == RUNNING or shutil.which(f
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
 IN_TWO = ("--numprocesses=2", "--dist=worksteal")
-# A file's tests share its servers. The files are begun in their order, and the one that takes longest is the first.
+# A file's tests share its servers, a page's blocks their names. Files are begun in their order: the longest is the first.
 FILES_IN_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
 # These have sessions of their own.
@@ -186,7 +186,7 @@ def contracts(session: nox.Session) -> None:
     # Postmark's own library wants an older tenacity than we do, and works with ours; what else it needs is there.
     session.install("--no-deps", "postmark-python==0.4.0")
     session.env["MAILKIT_SHARED"] = str(shared)
-    nothing_may_be_skipped(session, pytest(session, *(session.posargs or ["tests/contracts"])))
+    nothing_may_be_skipped(session, pytest(session, *(session.posargs or [*IN_TWO, "tests/contracts"])))
 
 
 @nox.session(python=PYTHONS)
@@ -213,7 +213,7 @@ def docs(session: nox.Session) -> None:
     install(session, "docs")
     pages = ["docs", "examples", "README.md", "CONTRIBUTING.md", "changelog.d", "src/mailkit"]
     ignored = ["--ignore=examples/django_shop", "--ignore=examples/flask_shop", "--ignore=examples/fastapi_shop"]
-    pytest(session, "-p", "docs.examples", "--doctest-modules", *ignored, *(session.posargs or pages))
+    pytest(session, "-p", "docs.examples", "--doctest-modules", *ignored, *(session.posargs or [*FILES_IN_TWO, *pages]))
     site = CACHE / "site"
     shutil.rmtree(site, ignore_errors=True)
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", str(site))
