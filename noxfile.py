@@ -36,7 +36,7 @@ NEWEST = [version for version in PYTHONS if version == RUNNING or shutil.which(f
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULLY_COVERED = "*/mailkit/smtp/*,*/mailkit/mime/*,*/mailkit/policies/*,*/mailkit/address*.py"
 IN_TWO = ("--numprocesses=2", "--dist=worksteal")
-# A file's tests share its servers, a page's blocks their names. Files are begun in their order: the longest is the first.
+# A file's tests share its servers, a page's blocks their names. Files begin in their order: the longest is the first.
 FILES_IN_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 QUICK = ("-m", "not slow")  # for every run of the suite but the one that is measured
 # These have sessions of their own.
