@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import anyio
 import anyio.lowlevel
@@ -146,6 +147,25 @@ def test_a_holder_may_give_back_twice(edge: Edge, run: Any) -> None:
             await slots.acquire(deadline=edge.now(), holder="third")
 
     run(conversation)
+
+
+class Somebody:
+    """A holder that a weak reference can refer to."""
+
+
+def test_a_holder_that_is_no_more_has_given_back() -> None:
+    """A slot is free, and a place in the queue left, with the last reference to who had it."""
+    slots = FairSlots(1, LateTurn)
+    somebody = Somebody()
+    holder = ref(somebody)
+    run_in("blocking", lambda: slots.acquire(deadline=0, holder=holder))
+    slots._queue[holder] = LateTurn()
+    slots.release("nobody")
+    assert list(slots._holders) == [holder]
+    del somebody
+    run_in("blocking", lambda: slots.acquire(deadline=0, holder="second"))
+    assert list(slots._holders) == ["second"]
+    assert not slots._queue
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -21,6 +21,7 @@ from mailkit.edge.blocking import _ThreadTurn
 from mailkit.edge.readiness import ready
 from mailkit.edge.stream import PlainChannel
 from mailkit.smtp import PoolLimits
+from mailkit.smtp.single import Single
 from mailkit.testing import SMTPServer, Stall
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ KINDS = pytest.mark.parametrize("kind", [KeyboardInterrupt, alarm], ids=["interr
 STEPS = pytest.mark.parametrize(
     "step", [pytest.param(1, marks=pytest.mark.slow, id="many"), pytest.param(23, id="some")]
 )
+#: Some of the points, for two signals.
+TWICE = pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 drops a trace function that has raised once")
 
 pytestmark = [
-    pytest.mark.skipif(
-        sys.version_info[:2] != (3, 11), reason="the trace function knows behind which bytecodes Python 3.11 looks"
-    ),
     # A connection that is lost between two hands is closed with the last reference to it.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     # Of a function that makes a coroutine for its caller, the trace function does not know that no signal comes then.
@@ -119,6 +119,18 @@ class Desk:
         assert not slots._queue
         return len(slots._holders)
 
+    @property
+    def lost(self) -> int:
+        """How many slots are taken still, now that whoever is gone has given back."""
+        slots: Any = self.post.channel._pool.connections().slots
+        until = time.monotonic() + 20
+        while True:
+            gc.collect()
+            slots.release("nobody")  # hands on what is free
+            if not slots._holders or time.monotonic() > until:
+                return self.leaked
+            time.sleep(0.001)  # a thread that was left to itself has yet to notice that it was hung up on
+
     def check(self, server: SMTPServer) -> None:
         """What was told is true, now that every connection has come to its end."""
         self.post.close()
@@ -136,7 +148,7 @@ def desk_at(**options: Any) -> Iterator[Desk]:
     with SMTPServer(**options) as server:
         desk = Desk(Post.to(server, pool=PoolLimits(max_connections=2)))
         yield desk
-        assert desk.leaked == 0
+        assert desk.lost == 0
         assert desk.send(KeyboardInterrupt)  # it goes on as if nothing had been
         assert list(desk.told.values())[-1] == "accepted"
         desk.check(server)
@@ -169,16 +181,16 @@ def test_a_message_over_a_new_connection_that_is_interrupted(kind: Any, step: in
             assert desk.leaked == 0, point
 
 
-@STEPS
-def test_a_message_that_is_interrupted_twice(step: int) -> None:
+@TWICE
+def test_a_message_that_is_interrupted_twice() -> None:
     """The same for a second signal that comes while the first one's mess is cleaned up."""
     with desk_at() as desk:
         desk.send(KeyboardInterrupt)
         points = desk.send(KeyboardInterrupt)
-        for number, point in enumerate(range(1, points + 1, step)):
+        for number, point in enumerate(range(1, points + 1, 5)):
             desk.send(KeyboardInterrupt)
             desk.send(KeyboardInterrupt, point, point + 1 + number % 13)
-            assert desk.leaked == 0, (point, number)
+            assert desk.lost == 0, (point, number)
 
 
 @STEPS
@@ -196,16 +208,42 @@ def test_a_stream_that_is_interrupted(kind: Any, offers: str, connections: int, 
             assert desk.leaked == 0, point
 
 
-@STEPS
+@TWICE
 @pytest.mark.parametrize("connections", [1, 2])
-def test_a_stream_that_is_interrupted_twice(connections: int, step: int) -> None:
+def test_a_stream_that_is_interrupted_twice(connections: int) -> None:
     """The same for a second signal that comes while the lanes are closed."""
     with desk_at() as desk:
         desk.send_many(KeyboardInterrupt, connections=connections)
         points = desk.send_many(KeyboardInterrupt, connections=connections)
-        for number, point in enumerate(range(1, points + 1, step * 4)):
+        for number, point in enumerate(range(1, points + 1, 23)):
             desk.send_many(KeyboardInterrupt, point, point + 1 + number * 7 % 61, connections=connections)
-            assert desk.leaked == 0, (point, number)
+            assert desk.lost == 0, (point, number)
+
+
+def test_a_second_signal_while_the_first_one_is_told_of() -> None:
+    """The one that gets out says what became of the message."""
+    told: list[BaseException] = []
+
+    def annotate(single: Single, interruption: BaseException) -> None:
+        told.append(interruption)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+        annotated(single, interruption)
+
+    def take(channel: PlainChannel, data: memoryview) -> int:
+        channel.socket.sendall(data)
+        raise KeyboardInterrupt
+
+    annotated = Single.annotate
+    with SMTPServer() as server, Post.to(server) as post:
+        post.send(letter(1))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PlainChannel, "send", take)
+            patch.setattr(Single, "annotate", annotate)
+            with pytest.raises(KeyboardInterrupt) as caught:
+                post.send(letter(2))
+        assert told[1:] == [caught.value]
+        assert caught.value.delivery.outcome == "unknown"  # type: ignore[attr-defined]
 
 
 def test_a_handler_that_raises_what_looks_like_an_error_of_the_system() -> None:

@@ -632,6 +632,63 @@ def test_what_another_thread_may_go_on_with_is_in_doubt() -> None:
         assert statuses(outcomes[1]) == {"r1@example.org": "unknown"}
 
 
+class Struck(Unreachable):
+    """A lane on which an interrupt comes, and the next one while it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def submit(self, _: Flight) -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+    async def close(self) -> None:
+        """Be interrupted, and then come to the end."""
+        self.closed += 1
+        if self.closed == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_second_interrupt_while_the_lanes_are_closed() -> None:
+    """The lanes are closed once more, and what gets out carries the outcomes."""
+    with SMTPServer() as server, Post.to(server) as post:
+        lane: Any = Struck()
+
+        async def consume() -> None:
+            async with aclosing(each([post.channel._flight(note(1))])) as flights:
+                await anext(deliver_stream(flights, [lane], post.edge))
+
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run_sync(consume())
+        assert lane.closed == 2
+        assert [statuses(outcome) for outcome in caught.value.outcomes] == [  # type: ignore[attr-defined]
+            {"r1@example.org": "unknown"}
+        ]
+
+
+def test_an_error_behind_the_source_is_none_of_its_own() -> None:
+    """What a signal handler raises once a message was taken breaks off the stream, and tells of that message."""
+    with SMTPServer() as server, Post.to(server) as post:
+        now, calls = post.edge.now, list[float]()
+
+        def interrupted() -> float:
+            calls.append(now())
+            if len(calls) == 2:  # before and behind the source
+                raise TimeoutError("the alarm went off")
+            return calls[-1]
+
+        async def consume() -> None:
+            async with aclosing(each([post.channel._flight(note(1))])) as flights:
+                await anext(deliver_stream(flights, [Lane(post.channel._pool)], post.edge))
+
+        post.edge.now = interrupted  # type: ignore[method-assign]
+        with pytest.raises(TimeoutError, match="the alarm") as caught:
+            run_sync(consume())
+        assert [statuses(outcome) for outcome in caught.value.outcomes] == [  # type: ignore[attr-defined]
+            {"r1@example.org": "not_sent"}
+        ]
+
+
 _AFTERWARDS = {"deliver_stream", "_close", "close", "_let_go", "_interrupted", "__init__"}
 
 

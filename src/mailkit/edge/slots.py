@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Protocol
+from weakref import ref
 
 from mailkit.edge.failures import timed_out
 
@@ -33,6 +34,8 @@ class FairSlots:
 
     A signal handler may raise between any two steps. So holding a slot is one entry in one dictionary, made and removed
     in one step; and every other step can be taken once more, by whoever comes here next, without changing anything.
+    A second one may come while what the first has broken off is given back. So a holder can be a weak reference: what
+    it refers to gives back by being no more.
 
     Args:
         limit: How many slots there are.
@@ -49,7 +52,12 @@ class FairSlots:
         self._mutex = threading.Lock()
 
     async def acquire(self, *, deadline: float, holder: object = None) -> None:
-        """Take a slot."""
+        """Take a slot.
+
+        Args:
+            deadline: Until when it is waited for, on the edge's clock.
+            holder: Who takes it, or a weak reference to that; None is anybody.
+        """
         anybody = _Anybody()
         claim = anybody if holder is None else holder
         try:
@@ -84,11 +92,18 @@ class FairSlots:
             self._hand_on()
 
     def _hand_on(self) -> None:
+        for gone in [each for each in (*self._holders, *self._queue) if _is_gone(each)]:
+            self._holders.pop(gone, None)
+            self._queue.pop(gone, None)
         while self._queue and len(self._holders) < self._limit:
             holder, turn = next(iter(self._queue.items()))
             self._holders[holder] = None
             turn.call()
             del self._queue[holder]
+
+
+def _is_gone(holder: object) -> bool:
+    return isinstance(holder, ref) and holder() is None
 
 
 class _Anybody:

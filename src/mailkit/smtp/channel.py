@@ -132,7 +132,11 @@ class SMTPChannel(Channel):
         except MailkitError:
             raise
         except BaseException as interruption:
-            single.annotate(interruption)
+            try:
+                single.annotate(interruption)
+            except BaseException as again:  # a second signal comes: it gets out, so it has to tell
+                single.annotate(again)
+                raise
             raise
 
     def _conclude(self, delivered: Delivered, message_id: str) -> Receipt:

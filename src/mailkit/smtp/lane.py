@@ -131,6 +131,7 @@ class Lane:
         session = self._line.session
         if session is not None and (self._in_step or self._written):
             if not self._in_step:
+                self._in_step = True  # as far as who closes it once more is concerned, when this is interrupted
                 with suppress(DeliveryError):
                     await session.conversation.read_waiting()
                 self._enter_answered(session)

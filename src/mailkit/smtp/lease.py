@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import ref
 
 if TYPE_CHECKING:
     from mailkit.smtp.pool import Connections, Pool
@@ -16,7 +17,8 @@ class Lease:
 
     A signal handler may raise between any two steps, on the way out of :meth:`take` and on the way into
     :meth:`give_back` too. So whoever uses a connection makes the lease first, and gives back in a ``finally`` that
-    begins before anything is taken; what is given back already is not given back again.
+    begins before anything is taken; what is given back already is not given back again. Where one signal after another
+    breaks off even that, the slot is free again with the last reference to the lease.
 
     Args:
         pool: Where the connection comes from.
@@ -38,7 +40,7 @@ class Lease:
             DeliveryError: No connection could be had: nothing was sent.
         """
         connections = self._connections = self._pool.connections()
-        await connections.slots.acquire(deadline=self._pool.until(), holder=self)
+        await connections.slots.acquire(deadline=self._pool.until(), holder=ref(self))
         session = self.session = await self._pool.choose(connections, fresh=fresh)
         return session
 
@@ -52,4 +54,4 @@ class Lease:
         finally:
             # Those of a parent process are not ours, nor is the lock around them: some thread of it may have had that.
             if connections is not None and connections.are_ours:
-                connections.slots.release(self)
+                connections.slots.release(ref(self))

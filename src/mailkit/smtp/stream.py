@@ -47,20 +47,34 @@ async def deliver_stream(
     order: deque[Item] = deque()
     source = _Source(items, edge, order)
     deliver = _over_one(source, lanes[0], order) if len(lanes) == 1 else _over_several(source, lanes, order, edge)
+    answered = _answered(deliver, order)
     try:
-        async for _ in deliver:
-            while (outcome := _first(order)) is not None:
-                # No call between this and the caller: no signal handler can make it neither given nor told.
-                del order[0]
-                yield outcome
+        # The loop with a condition is in a function of its own: a signal handler that raises where such a loop begins
+        # anew escapes every "except" and "finally" around it, on Python 3.13.
+        async for outcome in answered:
+            yield outcome
         await _close(lanes, edge)
     except BaseException as interruption:
-        await _break_off(interruption, order, lanes, edge)
+        try:
+            await _break_off(interruption, order, lanes, edge)
+        except BaseException as again:  # a second signal comes: it gets out, so it has to tell
+            await _break_off(again, order, lanes, edge)
+            raise
         raise
     finally:
+        await answered.aclose()
         await deliver.aclose()
     if source.error is not None:
         raise source.error
+
+
+async def _answered(deliver: AsyncGenerator[None, None], order: deque[Item]) -> AsyncGenerator[Outcome, None]:
+    """Take out the outcomes as soon as they are known."""
+    async for _ in deliver:
+        while (outcome := _first(order)) is not None:
+            # No call between this and the caller: no signal handler can make it neither given nor told.
+            del order[0]
+            yield outcome
 
 
 class _Source:
@@ -89,12 +103,12 @@ class _Source:
         asked = self._edge.now()
         try:
             item = await anext(self._items)
-            self._order.append(item)
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001 - raised when everything before it has its outcome
             self.error = error
             return None
+        self._order.append(item)  # out here: what a signal handler raises behind it is no error of the source's
         self.pause = self._edge.now() - asked
         # Of a new source nothing is known.
         self._longest = max(self.pause, BRISK if self._longest is None else self._longest * FADING)
