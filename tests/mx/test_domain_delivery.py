@@ -16,11 +16,14 @@ from mailkit import (
     TransientError,
     UnsupportedFeatureError,
 )
+from mailkit.mx.host import Host
 from mailkit.smtp import PoolLimits
 from mailkit.testing import CloseAfter, Disconnect
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mailkit.smtp.content import Content
 
 
 def two_hosts(world: World, *preferences: int, **options: Any) -> None:
@@ -431,3 +434,21 @@ def test_requiretls_needs_somebody_to_say_whom_to_meet(world: World) -> None:
     assert isinstance(error, UnsupportedFeatureError)
     assert error.feature == "require_tls"
     assert not server.connections
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError])
+def test_an_interrupt_behind_a_delivery(kind: type[BaseException]) -> None:
+    """What the host has said is lost with the interrupt: the message is in doubt, and never "not sent"."""
+
+    async def deliver(host: Host, envelope: Envelope, content: Content) -> None:
+        await delivered(host, envelope, content)
+        raise kind
+
+    delivered = Host.deliver
+    with World() as world, pytest.MonkeyPatch.context() as patch:
+        server = world.server("example.org")
+        patch.setattr(Host, "deliver", deliver)
+        with pytest.raises(kind) as caught:
+            world.send(BOB)
+        assert server.accepted_count == 1
+    assert caught.value.delivery.outcome == "unknown"  # type: ignore[attr-defined]

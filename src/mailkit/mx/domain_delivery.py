@@ -10,6 +10,7 @@ from mailkit.errors import (
     ConfigurationError,
     ConnectError,
     DeliveryError,
+    MailkitError,
     MessageError,
     RejectedError,
     TransientError,
@@ -26,7 +27,6 @@ from mailkit.smtp.verdict import verdict
 if TYPE_CHECKING:
     from mailkit.address import Address
     from mailkit.envelope import Envelope
-    from mailkit.errors import MailkitError
     from mailkit.mx.host import Host
     from mailkit.mx.host_security import HostSecurity
     from mailkit.mx.network import Network
@@ -154,7 +154,7 @@ class DomainDelivery:
             return
         host = await self._network.hosts.get(name, security, addresses, others=others)
         try:
-            self._enter(await self._give(host))
+            await self._give(host)
         except UnsupportedFeatureError as error:
             self._failures.append((name, error))  # another host may be able to do what this one is not
         except RejectedError as error:
@@ -175,11 +175,16 @@ class DomainDelivery:
             raise ConnectError(msg, cause="security", phase="connect")
         return addresses
 
-    async def _give(self, host: Host) -> Delivered:
+    async def _give(self, host: Host) -> None:
         try:
-            return await host.deliver(evolve(self._envelope, rcpt_to=self._rest), self._content)
+            self._enter(await host.deliver(evolve(self._envelope, rcpt_to=self._rest), self._content))
+        except MailkitError:
+            raise
         except BaseException as interruption:
-            self._results.update((result.address, result) for result in results_of(interruption))
+            told = results_of(interruption)
+            # Nobody tells: it came behind the delivery, before all that this has said was entered.
+            results = told or [RecipientResult(path.addr_spec, status="unknown") for path in self._rest]
+            self._results.update((result.address, result) for result in results)
             raise
 
     def _enter(self, delivered: Delivered) -> None:
