@@ -78,7 +78,7 @@ class Ledger:
     """
 
     def __init__(self, file: LedgerFile) -> None:
-        self.path = file.path
+        self.path: Path = file.path
         self.identity: str = ""
         self.fingerprint: str = ""
         self.cases: dict[int, Case] = {}

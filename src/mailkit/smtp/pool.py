@@ -151,9 +151,9 @@ class Connections:
     __slots__ = ("idle", "pid", "slots")
 
     def __init__(self, pid: int, slots: Slots) -> None:
-        self.pid = pid
+        self.pid: int = pid
         self.idle: deque[Session] = deque()
-        self.slots = slots
+        self.slots: Slots = slots
 
     @property
     def are_ours(self) -> bool:
