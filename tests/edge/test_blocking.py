@@ -3,8 +3,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextvars
-import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.edge.test_stream import echo
+from tests.keyboard import Keyboard
 
 import mailkit.edge.blocking as module
 from mailkit.edge import Edge, run_sync
@@ -105,32 +104,14 @@ class Pressed(Exception):
     """What a test's signal handler raises."""
 
 
-def press(handled: list[int]) -> None:
-    """Interrupt the main thread while it waits for the other jobs, and return when it has been."""
-    main, before = threading.main_thread().ident, len(handled)
-    assert main is not None
-    while sys._current_frames()[main].f_code is not _ThreadTurn.wait.__code__:
-        time.sleep(0.001)  # nothing tells when a thread has begun to wait
-    signal.pthread_kill(main, signal.SIGINT)
-    while len(handled) == before:
-        time.sleep(0.001)
-
-
 @pytest.fixture
-def handled() -> Iterator[list[int]]:
-    """What the handler of SIGINT, which raises, was called for."""
-    calls: list[int] = []
-
-    def handle(number: int, _: object) -> None:
-        calls.append(number)
-        raise Pressed
-
-    previous = signal.signal(signal.SIGINT, handle)
-    yield calls
-    signal.signal(signal.SIGINT, previous)
+def keyboard() -> Iterator[Keyboard]:
+    """What raises Pressed."""
+    with Keyboard(Pressed) as keyboard:
+        yield keyboard
 
 
-def test_an_interrupt_lets_the_other_jobs_end(handled: list[int]) -> None:
+def test_an_interrupt_lets_the_other_jobs_end(keyboard: Keyboard) -> None:
     """After Ctrl-C the jobs under way come to their end, so that what they did is known, and then it is raised."""
     done: list[str] = []
     edge = BlockingEdge()
@@ -139,7 +120,7 @@ def test_an_interrupt_lets_the_other_jobs_end(handled: list[int]) -> None:
         done.append("first")
 
     async def second() -> None:
-        press(handled)
+        keyboard.press(_ThreadTurn.wait.__code__)
         await edge.sleep(0.02)
         done.append("second")
 
@@ -148,7 +129,7 @@ def test_an_interrupt_lets_the_other_jobs_end(handled: list[int]) -> None:
     assert done == ["first", "second"]
 
 
-def test_a_second_interrupt_gets_out(handled: list[int]) -> None:
+def test_a_second_interrupt_gets_out(keyboard: Keyboard) -> None:
     """Who presses twice does not wait for a job that does not end."""
     done: list[str] = []
     may_end, ended = threading.Event(), threading.Event()
@@ -157,8 +138,8 @@ def test_a_second_interrupt_gets_out(handled: list[int]) -> None:
         done.append("first")
 
     async def second() -> None:
-        press(handled)
-        press(handled)
+        keyboard.press(_ThreadTurn.wait.__code__)
+        keyboard.press(_ThreadTurn.wait.__code__)
         may_end.wait(10)
         done.append("second")
         ended.set()

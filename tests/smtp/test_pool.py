@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.colours import run_in
+from tests.keyboard import Keyboard
 from tests.smtp.letters import Post, big, letter, transport_to
 
 from mailkit import (
@@ -340,24 +338,20 @@ def interrupted_in(backend: str, server: SMTPServer, send: Callable[[], Awaitabl
 
 def interrupted_by_signal(server: SMTPServer, send: Callable[[], object]) -> BaseException:
     """Press Ctrl-C when the server holds the delivery and the client waits for it; return the KeyboardInterrupt."""
-    main = threading.main_thread().ident
-    assert main is not None
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    keyboard = Keyboard()
 
     def press() -> None:
-        server.wait_until(lambda s: s.held)
-        while sys._current_frames()[main].f_code is not ready.__code__:
-            time.sleep(0.001)  # nothing tells when a thread has begun to wait
-        signal.pthread_kill(main, signal.SIGINT)
+        assert server.wait_until(lambda s: s.held)
+        keyboard.press(ready.__code__)
 
     thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt) as caught:
-            send()
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, previous)
+    with keyboard:
+        thread.start()
+        try:
+            with pytest.raises(KeyboardInterrupt) as caught:
+                send()
+        finally:
+            thread.join()
     return caught.value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.keyboard import Keyboard
 from tests.smtp.letters import Post, letter
 from tests.smtp.signals import Signals
 from tests.smtp.streams import WITHOUT, each, note, statuses
@@ -267,32 +267,22 @@ def test_who_presses_twice_leaves_no_thread_that_sends() -> None:
     """A stream whose other connection does not come to its end is left, hung up on, and told of as in doubt."""
     with SMTPServer() as server, Post.to(server, timeout=60.0, pool=PoolLimits(max_connections=2)) as post:
         desk = Desk(post)
-        main, pressed = threading.main_thread().ident, list[int]()
-        assert main is not None
-
-        def handle(number: int, _: object) -> None:
-            pressed.append(number)
-            raise KeyboardInterrupt
+        keyboard = Keyboard()
 
         def press() -> None:
+            assert server.wait_until(lambda one: one.held == 2)
             for code in (ready.__code__, _ThreadTurn.wait.__code__):
-                while sys._current_frames()[main].f_code is not code or server.held < 2:
-                    time.sleep(0.001)  # nothing tells when a thread has begun to wait
-                before = len(pressed)
-                signal.pthread_kill(main, signal.SIGINT)
-                while len(pressed) == before:
-                    time.sleep(0.001)
+                keyboard.press(code)
 
-        previous = signal.signal(signal.SIGINT, handle)
         server.script("DOT", Stall(), times=2, skip=1)
         thread = threading.Thread(target=press)
-        thread.start()
-        try:
-            assert isinstance(desk.stream(12, 2), KeyboardInterrupt)
-        finally:
-            thread.join()
-            signal.signal(signal.SIGINT, previous)
-        assert len(pressed) == 2
+        with keyboard:
+            thread.start()
+            try:
+                assert isinstance(desk.stream(12, 2), KeyboardInterrupt)
+            finally:
+                thread.join()
+        assert keyboard.seen == 2
         unknown = [message_id for message_id, status in desk.told.items() if status == "unknown"]
         assert len(unknown) >= 2
         until = time.monotonic() + 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.colours import run_in
+from tests.keyboard import Keyboard
 from tests.patience import given_time
 from tests.properties.records import RecordingEdge
 from tests.smtp.letters import Post, transport_to
@@ -506,7 +506,7 @@ def test_an_interrupt_from_the_keyboard(connections: int, layer: str) -> None:
 
         def interrupt() -> None:
             assert server.wait_until(lambda one: one.held == connections)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            keyboard.press()
             threading.Event().wait(0.3)  # the others wait for their answers meanwhile
             server.clear_script()
             server.release()
@@ -522,7 +522,7 @@ def test_an_interrupt_from_the_keyboard(connections: int, layer: str) -> None:
                 await source.aclose()
 
         thread = threading.Thread(target=interrupt)
-        with leaving_nothing(server, post):
+        with leaving_nothing(server, post), Keyboard() as keyboard:
             thread.start()
             run_sync(consume())
             thread.join()
