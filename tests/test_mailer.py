@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
 import os
 import re
 import threading
@@ -520,8 +521,11 @@ def test_a_message_that_had_not_reached_the_transport_was_not_sent(both: _Both, 
     assert isinstance(outcome.error, ConnectError)
 
 
-def test_an_endless_stream_needs_constant_memory(both: _Both, run: Callable[..., Any]) -> None:
+def test_an_endless_stream_needs_constant_memory(
+    both: _Both, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """After thousands of messages no more is held than after hundreds."""
+    caplog.set_level(logging.WARNING, "mailkit.events")  # pytest keeps what is logged
 
     def endless() -> Iterator[Message]:
         number = 0
@@ -532,14 +536,14 @@ def test_an_endless_stream_needs_constant_memory(both: _Both, run: Callable[...,
     async def conversation() -> list[int]:
         peaks: list[int] = []
         outcomes = both.mailer("null://").send_many(endless())
-        for _ in range(2):
+        for _ in range(3):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             for _ in range(500):
                 await anext(outcomes) if both.colour != "blocking" else next(outcomes)
             peaks.append(tracemalloc.get_traced_memory()[1] - before)
         await both.call(outcomes.aclose() if both.colour != "blocking" else outcomes.close())
-        return peaks
+        return peaks[1:]  # the first messages load modules
 
     tracemalloc.start()
     try:
