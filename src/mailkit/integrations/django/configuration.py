@@ -71,7 +71,7 @@ class Options:
         """Return those of an entry in ``MAILERS``, which may have ``fail_silently`` beside.
 
         Raises:
-            ConfigurationError: Some of them are unknown,.
+            ConfigurationError: Some of them are unknown.
         """
         own = {name: value for name, value in given.items() if name != "fail_silently"}
         cls.refuse_unknown(own)
